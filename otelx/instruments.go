@@ -1,0 +1,77 @@
+package otelx
+
+import (
+	"errors"
+
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/postlude/postlude/runtime/taskconv"
+)
+
+// durationBounds are the histograms' bucket bounds, in seconds: from a cache hit to
+// the five minutes after which a task belongs on a durable queue.
+var durationBounds = []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300}
+
+// Instruments are the metrics of the tasks. All are safe for concurrent use.
+type Instruments struct {
+	RunDuration   metric.Float64Histogram // s; one attempt, by outcome and error.type
+	QueueDuration metric.Float64Histogram // s; from ready to run until started
+
+	Active  metric.Int64UpDownCounter // attempts running now
+	Pending metric.Int64UpDownCounter // tasks admitted and not running: gated, delayed, queued, waiting for a retry
+
+	Attempts      metric.Int64Counter // attempts that ended, by outcome and error.type
+	Retries       metric.Int64Counter // attempts that will be followed by another
+	Dropped       metric.Int64Counter // tasks that ended for want of an attempt, by reason
+	Rejected      metric.Int64Counter // tasks refused admission, by reason
+	Escalations   metric.Int64Counter // failures that a notifier was told of
+	HandlerErrors metric.Int64Counter // error handlers that panicked, blocked or failed
+}
+
+// NewInstruments makes the instruments with m. The error joins those of all that
+// could not be made.
+func NewInstruments(m metric.Meter) (*Instruments, error) {
+	b := builder{meter: m}
+	in := &Instruments{
+		RunDuration:   b.seconds(taskconv.MetricRunDuration, "Duration of one attempt of a task."),
+		QueueDuration: b.seconds(taskconv.MetricQueueDuration, "Time a task that was ready to run waited for a worker."),
+		Active:        b.gauge(taskconv.MetricActive, "{attempt}", "Attempts that are running."),
+		Pending:       b.gauge(taskconv.MetricPending, "{task}", "Tasks that are admitted and not running."),
+		Attempts:      b.counter(taskconv.MetricAttempts, "{attempt}", "Attempts that ended."),
+		Retries:       b.counter(taskconv.MetricRetries, "{attempt}", "Failed attempts that are followed by another."),
+		Dropped:       b.counter(taskconv.MetricDropped, "{task}", "Tasks that were given up without another attempt."),
+		Rejected:      b.counter(taskconv.MetricRejected, "{task}", "Tasks that were refused when they were scheduled."),
+		Escalations:   b.counter(taskconv.MetricEscalations, "{notification}", "Failures that were escalated."),
+		HandlerErrors: b.counter(taskconv.MetricHandlerErrors, "{error}", "Error handlers that panicked, blocked or failed."),
+	}
+	return in, errors.Join(b.errs...)
+}
+
+// builder gathers the errors, so that the list above reads as a list.
+type builder struct {
+	meter metric.Meter
+	errs  []error
+}
+
+func (b *builder) seconds(name, description string) metric.Float64Histogram {
+	h, err := b.meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description),
+		metric.WithExplicitBucketBoundaries(durationBounds...))
+	return keep(b, h, err)
+}
+
+func (b *builder) gauge(name, unit, description string) metric.Int64UpDownCounter {
+	c, err := b.meter.Int64UpDownCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
+	return keep(b, c, err)
+}
+
+func (b *builder) counter(name, unit, description string) metric.Int64Counter {
+	c, err := b.meter.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(description))
+	return keep(b, c, err)
+}
+
+func keep[T any](b *builder, instrument T, err error) T {
+	if err != nil {
+		b.errs = append(b.errs, err)
+	}
+	return instrument
+}

@@ -1,0 +1,84 @@
+package otelx
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// Template is what the spans of one kind have in common. It is computed once, as
+// the options of a span cost more than the rest of starting it. A Template must
+// not be changed; it is safe for concurrent use.
+type Template struct {
+	tracer  trace.Tracer
+	scope   instrumentation.Scope
+	name    string
+	kind    trace.SpanKind
+	newRoot bool
+	attrs   []attribute.KeyValue
+	opts    []trace.SpanStartOption
+}
+
+// TemplateConfig describes a Template.
+type TemplateConfig struct {
+	Tracer     trace.Tracer
+	Scope      instrumentation.Scope // the tracer's, for spans that the SDK does not record
+	Name       string
+	Kind       trace.SpanKind
+	NewRoot    bool                 // ignore the parent in the context
+	Attributes []attribute.KeyValue // given at the start, where samplers see them
+}
+
+// NewTemplate prepares spans of one kind.
+func NewTemplate(c TemplateConfig) *Template {
+	t := &Template{
+		tracer: c.Tracer, scope: c.Scope, name: c.Name, kind: c.Kind, newRoot: c.NewRoot,
+		attrs: slices.Clip(slices.Clone(c.Attributes)),
+	}
+	t.opts = append(t.opts, trace.WithSpanKind(c.Kind))
+	if c.NewRoot {
+		t.opts = append(t.opts, trace.WithNewRoot())
+	}
+	if len(t.attrs) > 0 {
+		t.opts = append(t.opts, trace.WithAttributes(t.attrs...))
+	}
+	t.opts = slices.Clip(t.opts)
+	return t
+}
+
+// Start starts a span and returns it with a context that carries it. The span
+// can be read whatever the sampler decided: it is the SDK's own if that records,
+// and one that records locally otherwise (not sampled, a no-op provider, a
+// provider that was shut down, a tracer that is not the SDK's).
+//
+// exported tells whether the SDK records, so that attributes that only an
+// exporter would read need not be computed.
+func (t *Template) Start(ctx context.Context) (_ context.Context, span sdktrace.ReadWriteSpan, exported bool) {
+	parent := ctx
+	ctx, inner := t.tracer.Start(ctx, t.name, t.opts...)
+	if rw, ok := inner.(sdktrace.ReadWriteSpan); ok && inner.IsRecording() {
+		return ctx, rw, true
+	}
+	local := t.local(parent, inner)
+	return trace.ContextWithSpan(ctx, local), local, inner.IsRecording()
+}
+
+// StartLocal is Start without the tracer: for when that can't be used.
+func (t *Template) StartLocal(ctx context.Context) (context.Context, sdktrace.ReadWriteSpan) {
+	local := t.local(ctx, noop.Span{})
+	return trace.ContextWithSpan(ctx, local), local
+}
+
+func (t *Template) local(ctx context.Context, inner trace.Span) *localSpan {
+	s := &localSpan{ReadWriteSpan: ended, template: t, inner: inner, start: time.Now()}
+	if !t.newRoot {
+		s.parent = trace.SpanContextFromContext(ctx)
+	}
+	return s
+}

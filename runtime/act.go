@@ -1,0 +1,162 @@
+package postlude
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/postlude/postlude/internal/panics"
+	"github.com/postlude/postlude/runtime/taskconv"
+)
+
+// doWork runs what handlers added to their verdicts, each in a span of its own.
+func (a *attempt) doWork() {
+	for _, work := range a.verdict.work {
+		err := a.inSpan(taskconv.SpanHandle, func(ctx context.Context) error {
+			return within(ctx, a.rt.cfg.WorkTimeout, work)
+		})
+		if err != nil {
+			a.rt.handlerFailed(a, a.by, err)
+		}
+	}
+}
+
+// inSpan runs fn in a span that is a child of the attempt's.
+func (a *attempt) inSpan(prefix string, fn func(context.Context) error) error {
+	ctx, span := context.WithoutCancel(a), trace.Span(nil)
+	p := panics.Try(func() {
+		ctx, span = a.rt.tracer.Start(ctx, prefix+a.name, trace.WithAttributes(
+			attribute.String(taskconv.TaskName, a.name),
+			attribute.String(taskconv.TaskID, a.ID()),
+			attribute.Int(taskconv.TaskAttempt, a.number)))
+	})
+	if p != nil {
+		a.rt.telemetryFailed(a, "starting a span", p)
+		span = trace.SpanFromContext(context.Background())
+	}
+	err := fn(ctx)
+	if err != nil {
+		_, errType := classify(err, nil)
+		span.SetAttributes(attribute.String(taskconv.ErrorType, errType))
+		span.SetStatus(codes.Error, errorText(err))
+	}
+	if p := panics.Try(func() { span.End() }); p != nil {
+		a.rt.telemetryFailed(a, "ending a span", p)
+	}
+	return err
+}
+
+// retry has the task wait for its next attempt. It reports false if the task was
+// canceled, as then there is none.
+func (a *attempt) retry() bool {
+	t := a.task
+	if t.arm(nil) != nil {
+		return false
+	}
+	a.logRetrying()
+	a.rt.measure(func(m *meters) {
+		m.Retries.Add(a, 1, a.gauge...)
+		m.Pending.Add(a, 1, a.gauge...)
+	})
+	t.prev = a.span.SpanContext()
+	due := int64(a.end.Sub(a.rt.queue.epoch) + a.verdict.delay)
+	a.stage = concluded
+	if a.rt.queue.retry(t, due) { // from here on, t may be another worker's
+		return true
+	}
+	a.rt.measure(func(m *meters) { m.Pending.Add(a, -1, a.gauge...) })
+	return false
+}
+
+// fail ends the task with the attempt's failure.
+func (a *attempt) fail() {
+	f := failed
+	if a.failure.Kind == KindCanceled || a.stopped() {
+		f = canceled
+	}
+	a.logFailed()
+	a.settle(f)
+}
+
+// stopped tells whether the task was canceled.
+func (t *task) stopped() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.cause != nil
+}
+
+// giveUp ends the task by a handler's Drop.
+func (a *attempt) giveUp() {
+	a.rt.countDropped(a, a.task, taskconv.ReasonVerdict)
+	a.emit(slog.LevelWarn, taskconv.EventDropped, "task dropped by its error handler",
+		append(a.failureAttrs(), slog.String(taskconv.LogReason, taskconv.ReasonVerdict))...)
+	if a.err == nil {
+		a.err = errDropped
+	}
+	a.settle(dropped)
+}
+
+// fallBack runs the verdict's job in the task's place. A canceled task has none.
+func (a *attempt) fallBack() {
+	if a.stopped() {
+		a.fail()
+		return
+	}
+	a.emit(slog.LevelWarn, taskconv.EventFallback, "task failed, trying its fallback", a.failureAttrs()...)
+	start := time.Now()
+	err := a.inSpan(taskconv.SpanFallback, a.runFallback)
+	if err == nil {
+		a.emit(slog.LevelInfo, taskconv.EventSucceeded, "task rescued by its fallback",
+			slog.String(taskconv.TaskOutcome, taskconv.OutcomeOK),
+			slog.String(taskconv.TaskVerdict, a.verdict.action.String()),
+			millis(taskconv.LogDurationMS, time.Since(start)))
+		a.settle(succeeded)
+		return
+	}
+	a.err = errors.Join(a.err, err)
+	a.failure.Err = a.err
+	a.fail()
+}
+
+// runFallback calls the fallback job's function, under its own definition's Timeout.
+func (a *attempt) runFallback(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if cause := a.arm(cancel); cause != nil {
+		return cause
+	}
+	job := a.verdict.job
+	if job.def == nil {
+		return within(ctx, 0, job.fn)
+	}
+	ps, err := a.rt.plansOf(job)
+	if err != nil {
+		return err
+	}
+	return within(ctx, ps.base.timeout, func(ctx context.Context) error { return job.def.invoke(ctx, job.args) })
+}
+
+// escalate ends the task and tells the verdict's notifiers, all of them.
+func (a *attempt) escalate() {
+	a.rt.measure(func(m *meters) { m.Escalations.Add(a, 1, a.gauge...) })
+	err := a.inSpan(taskconv.SpanEscalate, func(ctx context.Context) error {
+		var errs []error
+		for _, n := range a.verdict.notifiers {
+			errs = append(errs, within(ctx, a.rt.cfg.WorkTimeout, func(ctx context.Context) error {
+				return n.Notify(ctx, a.failure)
+			}))
+		}
+		return errors.Join(errs...)
+	})
+	if err != nil {
+		a.rt.handlerFailed(a, a.by, err)
+	} else {
+		a.emit(slog.LevelWarn, taskconv.EventEscalated, "task failure escalated", a.failureAttrs()...)
+	}
+	a.fail()
+}

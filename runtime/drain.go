@@ -1,0 +1,230 @@
+package postlude
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/postlude/postlude/internal/panics"
+	"github.com/postlude/postlude/runtime/taskconv"
+)
+
+// Report tells what Shutdown found and did: nothing vanishes silently.
+type Report struct {
+	Counts
+	// Leftovers are the tasks that shutdown dropped or canceled and those that are
+	// unfinished, see TaskInfo.State. The unfinished ones go on, as long as the process
+	// lives: a goroutine can't be ended from outside.
+	Leftovers []TaskInfo
+	// Blocked are the error handlers that were given up on and have not returned, as far
+	// as this runtime noticed.
+	Blocked []string
+	// Elapsed is how long Shutdown took.
+	Elapsed time.Duration
+}
+
+// The values of TaskInfo.State in a Report.
+const (
+	StateDropped    = "dropped"    // never started, or not again
+	StateCanceled   = "canceled"   // its context was canceled, and it failed
+	StateUnfinished = "unfinished" // still runs
+)
+
+// drain is what successive calls of Shutdown share.
+type drain struct {
+	turn      chan struct{} // held by the call that drains
+	begun     bool
+	leftovers []TaskInfo // guarded by Runtime.mu
+}
+
+func (d *drain) init() { d.turn = make(chan struct{}, 1) }
+
+// Shutdown ends the runtime. It admits no more tasks (ErrShuttingDown), lets those that
+// are admitted go on for Config.Grace, then cancels the unshielded ones that run and
+// drops those that wait. Shielded tasks, queued, running, or waiting for a retry,
+// finish. Then the error handlers are flushed (ForceFlush), and all workers end.
+//
+// Shutdown blocks until that is done or ctx ends. In that case the shielded tasks that
+// still wait are dropped, those that run are left to themselves and reported, and the
+// error is ctx's. A context that has ended already still drops and reports.
+//
+// Shut the HTTP server down first, as requests schedule tasks, and the TracerProvider
+// last, as it gives no ids to spans after its own shutdown. A second call waits for the
+// first, takes what is left, and reports on the whole.
+func (rt *Runtime) Shutdown(ctx context.Context) (Report, error) {
+	start := time.Now()
+	rt.queue.close()
+	select {
+	case rt.drain.turn <- struct{}{}:
+		defer func() { <-rt.drain.turn }()
+	case <-ctx.Done():
+		return rt.report(start), fmt.Errorf("postlude: shutdown: %w", ctx.Err())
+	}
+	if !rt.drain.begun {
+		rt.drain.begun = true
+		rt.grace(ctx)
+	}
+	rt.sweep(taskconv.ReasonShutdown, func(t *task) bool { return !t.set.shield })
+	err := rt.Wait(ctx)
+	if err != nil {
+		rt.sweep(taskconv.ReasonDeadline, func(*task) bool { return true })
+		err = fmt.Errorf("postlude: shutdown: %w", err)
+	}
+	rt.queue.stop()
+	rt.flush(ctx)
+	r := rt.report(start)
+	rt.logShutdown(r)
+	return r, err
+}
+
+// grace lets all tasks go on for a while.
+func (rt *Runtime) grace(ctx context.Context) {
+	if rt.cfg.Grace == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, rt.cfg.Grace)
+	defer cancel()
+	_ = rt.Wait(ctx)
+}
+
+// sweep drops the tasks that match and wait, and cancels those that run and are not
+// shielded.
+func (rt *Runtime) sweep(reason string, match func(*task) bool) {
+	dropped, run := rt.queue.sweep(match)
+	for _, t := range dropped {
+		rt.dropped(t, reason)
+	}
+	for _, t := range run {
+		if !t.set.shield {
+			t.stop(ErrShuttingDown)
+		}
+	}
+}
+
+// sweep takes out the waiting tasks that match, and returns them and the running ones.
+// They get their fate from the caller, as that is to be recorded first.
+func (q *queue) sweep(match func(*task) bool) (waiting, run []*task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.live.all(func(t *task) {
+		switch {
+		case t.state == settled || !match(t):
+		case t.state == running:
+			run = append(run, t)
+		default:
+			q.leaveLocked(t)
+			q.count(t, pending, +1) // until its fate is recorded: Counts always add up
+			waiting = append(waiting, t)
+		}
+	})
+	return waiting, run
+}
+
+// dropped records and publishes that t was dropped.
+func (rt *Runtime) dropped(t *task, reason string) {
+	rt.countDropped(t.ctx, t, reason)
+	rt.measure(func(m *meters) { m.Pending.Add(t.ctx, -1, t.gauge...) })
+	level := slog.LevelWarn
+	if t.set.shield {
+		level = slog.LevelError // a promise was broken
+	}
+	t.emit(t.ctx, int(t.attempt.Load()), level, taskconv.EventDropped, "task dropped by shutdown",
+		slog.String(taskconv.TaskOutcome, taskconv.OutcomeDropped),
+		slog.String(taskconv.LogReason, reason))
+	rt.leave(t, StateDropped)
+	t.begin()
+	q := rt.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.count(t, pending, -1)
+	q.enterFateLocked(t, dropped, fmt.Errorf("%w: task %q was dropped before it ran", ErrShuttingDown, t.name))
+}
+
+// settle gives the task its fate after an attempt.
+func (rt *Runtime) settle(t *task, f fate, err error) {
+	if f == canceled && rt.queue.isClosed() {
+		rt.leave(t, StateCanceled)
+	}
+	t.begin()
+	rt.queue.settle(t, f, err)
+}
+
+// leave notes a task for the report.
+func (rt *Runtime) leave(t *task, state string) {
+	info := t.info()
+	info.State = state
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	rt.drain.leftovers = append(rt.drain.leftovers, info)
+}
+
+func (rt *Runtime) report(start time.Time) Report {
+	counts, unfinished := rt.queue.unfinished()
+	rt.mu.Lock()
+	defer rt.mu.Unlock()
+	r := Report{Counts: counts, Elapsed: time.Since(start), Leftovers: slices.Clone(rt.drain.leftovers)}
+	for _, t := range unfinished {
+		info := t.info()
+		info.State = StateUnfinished
+		r.Leftovers = append(r.Leftovers, info)
+	}
+	for name := range rt.blocked {
+		r.Blocked = append(r.Blocked, name)
+	}
+	slices.Sort(r.Blocked)
+	return r
+}
+
+// flush has the processors of Config.Defaults send what they hold.
+func (rt *Runtime) flush(ctx context.Context) {
+	for _, e := range rt.defaults.handlers {
+		var err error
+		if p := panics.Try(func() { err = e.ForceFlush(ctx) }); p != nil {
+			err = p
+		}
+		if err != nil {
+			rt.warn("flushing the error handler %s: %v", e.name, err)
+		}
+	}
+}
+
+func (rt *Runtime) logShutdown(r Report) {
+	level := slog.LevelInfo
+	if len(r.Leftovers) > 0 || len(r.Blocked) > 0 {
+		level = slog.LevelWarn
+	}
+	rt.event(context.Background(), level, taskconv.EventShutdown, "runtime shut down",
+		slog.Int(taskconv.LogScheduled, r.Scheduled),
+		slog.Int(taskconv.LogSucceeded, r.Succeeded),
+		slog.Int(taskconv.LogFailed, r.Failed),
+		slog.Int(taskconv.LogCanceled, r.Canceled),
+		slog.Int(taskconv.LogDropped, r.Dropped),
+		slog.Int(taskconv.LogUnfinished, r.Running+r.Pending+r.Retrying),
+		millis(taskconv.LogElapsedMS, r.Elapsed))
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+}
+
+func (q *queue) isClosed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
+}
+
+func (q *queue) unfinished() (Counts, []*task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	var left []*task
+	q.live.all(func(t *task) {
+		if t.state == running || t.state == retrying {
+			left = append(left, t)
+		}
+	})
+	return q.tally.counts(), left
+}

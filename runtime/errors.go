@@ -1,0 +1,109 @@
+package postlude
+
+import (
+	"context"
+	"errors"
+
+	"go.opentelemetry.io/otel/semconv/v1.43.0"
+
+	"github.com/postlude/postlude/internal/panics"
+)
+
+// Errors of scheduling. They are returned wrapped, with the name of the task: test
+// for them with errors.Is.
+var (
+	// ErrNoRuntime: the context belongs to no runtime.
+	ErrNoRuntime = errors.New("postlude: no runtime in this context: wrap the handler with Runtime.Middleware, or make the context with Runtime.Context")
+	// ErrNoRequest: AfterRoute or AfterResponse outside an HTTP request.
+	ErrNoRequest = errors.New("postlude: no HTTP request in this context, so no route handler or response to wait for: use Go, or schedule from a handler behind Runtime.Middleware")
+	// ErrHandlerReturned: AfterRoute when the route handler had returned already.
+	ErrHandlerReturned = errors.New("postlude: the route handler has returned: use Go or AfterResponse")
+	// ErrQueueFull: Config.Queue tasks are admitted and not finished. A handler that
+	// sees it can still answer 503.
+	ErrQueueFull = errors.New("postlude: the queue is full: answer 503 Service Unavailable, or raise Config.Queue")
+	// ErrShuttingDown: Shutdown was called. It is also what a task's context is
+	// canceled with (context.Cause) when shutdown cancels it, and what Run.Err of a task
+	// that shutdown dropped wraps.
+	ErrShuttingDown = errors.New("postlude: the runtime is shutting down")
+	// ErrInvalidTask: the definition, the Job or an option is unusable; the message
+	// tells which and why.
+	ErrInvalidTask = errors.New("postlude: invalid task")
+)
+
+// ErrCanceled is what a task's context is canceled with (context.Cause) by
+// Run.Cancel. It is a context.Canceled.
+var ErrCanceled error = cause{"postlude: the task was canceled by Run.Cancel", context.Canceled}
+
+// errTimeout is the cause of an attempt's context after Timeout.
+var errTimeout error = cause{"postlude: the attempt exceeded its Timeout", context.DeadlineExceeded}
+
+// errDropped is Run.Err of a task that a handler dropped without an error of its own.
+var errDropped = errors.New("postlude: the task was dropped")
+
+// errNoTask is Err of a Run whose scheduling failed.
+var errNoTask = errors.New("postlude: this Run belongs to no task: scheduling it failed")
+
+// cause is an error with a text of its own that is also another one.
+type cause struct {
+	text string
+	is   error
+}
+
+func (c cause) Error() string { return c.text }
+func (c cause) Unwrap() error { return c.is }
+
+// PanicError is the error of a task that panicked or called runtime.Goexit. Unwrap
+// returns the panic's value if that is an error; ErrGoexit after a Goexit.
+type PanicError = panics.Error
+
+// ErrGoexit is what a PanicError wraps when the task called runtime.Goexit, for
+// instance through testing.T.FailNow.
+var ErrGoexit = panics.ErrGoexit
+
+// Kind tells how an attempt failed.
+type Kind string
+
+// The kinds of failure; as values of task.outcome they are the same words.
+const (
+	KindError    Kind = "error"    // the function returned an error
+	KindPanic    Kind = "panic"    // it panicked, or called runtime.Goexit
+	KindTimeout  Kind = "timeout"  // it returned an error after its Timeout, or context.DeadlineExceeded
+	KindCanceled Kind = "canceled" // it returned an error after Cancel or shutdown, or context.Canceled
+)
+
+// classify tells how err came about. ended is the cause of the attempt's context,
+// nil if that is still alive: a driver that is interrupted by its context rarely
+// wraps the context's error, so the context is asked too.
+func classify(err, ended error) (Kind, string) {
+	var p *PanicError
+	switch {
+	case errors.As(err, &p):
+		if _, ok := p.Value.(error); ok && p.Value != error(ErrGoexit) {
+			return KindPanic, errorType(p.Value.(error))
+		}
+		return KindPanic, string(KindPanic)
+	case ended != nil && errors.Is(ended, context.DeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+		return KindTimeout, string(KindTimeout)
+	case ended != nil, errors.Is(err, context.Canceled):
+		return KindCanceled, string(KindCanceled)
+	}
+	return KindError, errorType(err)
+}
+
+// errorType is OpenTelemetry's error.type: what an ErrorType method says, else the
+// type seen through fmt.Errorf's wrapping. The method is user code: it may panic.
+func errorType(err error) (name string) {
+	if p := panics.Try(func() { name = semconv.ErrorType(err).Value.AsString() }); p != nil {
+		return string(KindPanic)
+	}
+	return name
+}
+
+// errorText is err.Error(), which is user code too: a nil pointer in an error
+// interface is the usual way to make it panic.
+func errorText(err error) (text string) {
+	if p := panics.Try(func() { text = err.Error() }); p != nil {
+		return "(the error's Error method panicked: " + p.Error() + ")"
+	}
+	return text
+}

@@ -1,0 +1,201 @@
+package postlude
+
+import (
+	"context"
+	"time"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/postlude/postlude/internal/panics"
+)
+
+// This file is the heart: one attempt, from the worker that takes it to its fate.
+//
+//	begin    span and context; the processors' OnStart; the task has started
+//	call     the function, its panics as errors
+//	judge    what came of it; on failure the handlers are asked, in OnEnding
+//	end      the span ends; the processors' OnEnd
+//	act      the verdict's work; then a retry, a fallback, an escalation, or the end
+//
+// An attempt belongs to one goroutine at a time, a worker's. Should user code end that
+// goroutine (runtime.Goexit), the next one goes on at the stage that was reached.
+
+// attempt is one execution of a task's function. It is also the context that the
+// function gets: the task's values, the span, and cancellation.
+type attempt struct {
+	context.Context
+	*task
+	number  int // of this attempt, 1 for the first
+	release context.CancelFunc
+	stage   stage
+
+	span     sdktrace.ReadWriteSpan
+	exported bool // the SDK records the span
+	told     bool // the span has the attributes that only a reader needs
+
+	start, end time.Time
+	queued     time.Duration
+
+	err     error
+	failure *Failure // nil after a success
+	verdict Verdict
+	by      string // the handler that gave it
+}
+
+// stage is how far an attempt has come.
+type stage uint8
+
+const (
+	beginning stage = iota
+	calling
+	judging
+	acting
+	concluded
+)
+
+// run carries out the attempt that w's task is ready for.
+func (rt *Runtime) run(w *worker) {
+	t := w.task
+	a := &attempt{task: t, number: int(t.attempt.Add(1)), start: time.Now()}
+	w.now = a
+	a.begin()
+	a.call()
+	rt.conclude(w)
+}
+
+// conclude goes on after the function, or where a goroutine died. A stage that killed
+// its goroutine is not entered again: it would kill the next one, too.
+func (rt *Runtime) conclude(w *worker) {
+	a := w.now
+	switch a.stage {
+	case beginning:
+		a.err = errGoexit
+		a.settle(failed)
+	case calling:
+		a.stage = judging
+		a.judge()
+		a.finishSpan()
+		fallthrough
+	case judging:
+		if a.err != nil && a.failure == nil { // the error's own methods ended the goroutine
+			a.failure = &Failure{Err: a.err, Kind: KindPanic, ErrorType: string(KindPanic), t: a.task}
+		}
+		a.stage = acting
+		a.act()
+	case acting:
+		a.settle(failed)
+	}
+	w.now = nil
+}
+
+// begin makes the attempt's context and span.
+func (a *attempt) begin() {
+	a.queued = time.Duration(a.rt.queue.now() - a.readyAt)
+	ctx, cancel := context.WithCancelCause(a.task.ctx)
+	a.release = func() { cancel(nil) }
+	if a.set.timeout > 0 {
+		timed, stop := context.WithTimeoutCause(ctx, a.set.timeout, errTimeout)
+		ctx, a.release = timed, func() { stop(); cancel(nil) }
+	}
+	a.Context = ctx
+	if cause := a.arm(cancel); cause != nil {
+		cancel(cause)
+		a.err = cause
+	}
+	a.startSpan()
+	a.started()
+	a.stage = calling
+}
+
+// startSpan starts the attempt's span. Should the provider's processors or sampler
+// panic, the attempt goes on with a span that is recorded here only.
+func (a *attempt) startSpan() {
+	ctx := a.Context
+	if p := panics.Try(func() { a.Context, a.span, a.exported = a.plan.span.Start(ctx) }); p != nil {
+		a.Context, a.span = a.plan.span.StartLocal(ctx)
+		a.rt.telemetryFailed(a, "starting the span", p)
+	}
+	if a.set.relation != None {
+		a.addLink(a.link)
+	}
+	a.addLink(a.prev)
+	if a.exported || a.set.foreign {
+		a.tell()
+	}
+	a.eachForeign(func(e *entry) { e.OnStart(a, a.span) })
+}
+
+func (a *attempt) addLink(sc trace.SpanContext) {
+	if sc.IsValid() {
+		a.span.AddLink(trace.Link{SpanContext: sc})
+	}
+}
+
+// call calls the task's function. Its panic or runtime.Goexit becomes a.err.
+func (a *attempt) call() {
+	if a.err != nil { // canceled before it began
+		return
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			a.err = panics.Recovered(recover())
+		}
+	}()
+	if a.job.def != nil {
+		a.err = a.invoke(a, a.job.args)
+	} else {
+		a.err = a.job.fn(a)
+	}
+	returned = true
+}
+
+// judge finds out what the function's return means, and has the handlers decide if it
+// is a failure.
+func (a *attempt) judge() {
+	a.end = time.Now()
+	if a.err != nil {
+		a.failure = a.diagnose()
+		a.markFailed()
+		a.ask()
+	} else {
+		a.markSucceeded()
+	}
+	a.release()
+}
+
+// act carries out the verdict. The task is then settled, or waits for a retry.
+func (a *attempt) act() {
+	a.measure()
+	if a.err == nil {
+		a.logSucceeded()
+		a.settle(succeeded)
+		return
+	}
+	a.doWork()
+	switch a.verdict.action {
+	case retryAfter:
+		if !a.retry() {
+			a.fail()
+		}
+	case fallbackTo:
+		a.fallBack()
+	case escalateTo:
+		a.escalate()
+	case drop:
+		a.giveUp()
+	default: // pass, handled
+		a.fail()
+	}
+}
+
+// settle gives the task its fate. It is the last thing an attempt does.
+func (a *attempt) settle(f fate) {
+	a.stage = concluded
+	err := a.err
+	if f == succeeded {
+		err = nil // rescued by a fallback
+	}
+	a.rt.settle(a.task, f, err)
+}

@@ -1,0 +1,222 @@
+package postlude
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// scope is what a context knows of the runtime it belongs to.
+type scope struct {
+	rt  *Runtime
+	req *request // nil outside HTTP
+}
+
+type scopeKeyType struct{}
+
+var scopeKey any = scopeKeyType{} // boxed once
+
+func scopeOf(ctx context.Context) *scope {
+	if ctx == nil {
+		return nil
+	}
+	sc, _ := ctx.Value(scopeKey).(*scope)
+	return sc
+}
+
+// Context returns a context from which tasks can be scheduled outside HTTP: in a
+// command, a message consumer, a gRPC handler. AfterRoute and AfterResponse need a
+// request, and fail with ErrNoRequest there.
+func (rt *Runtime) Context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, scopeKey, &scope{rt: rt})
+}
+
+// Middleware lets the handlers behind it schedule tasks. Put it inside of otelhttp, so
+// that it sees the server span, and outside of the router:
+//
+//	otelhttp.NewHandler(rt.Middleware(mux), "shop")
+//
+// It does not wrap the ResponseWriter. When the handler returns, or panics, it starts
+// the request's after-route tasks and waits for their start, not for their end. If all
+// workers are busy, it waits no longer than Config.RouteWait.
+func (rt *Runtime) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if sc := scopeOf(r.Context()); sc != nil && sc.rt == rt && sc.req != nil {
+			next.ServeHTTP(w, r) // an outer one has it in hand
+			return
+		}
+		req := &request{conn: connOf(r), client: r.Context()}
+		req.scope = scope{rt: rt, req: req}
+		req.turn0 = req.conn.turn()
+		inner := r.WithContext(context.WithValue(r.Context(), scopeKey, &req.scope))
+		panicking := true
+		// Deferred, as the tasks of a handler that panics run, too. The panic goes on.
+		defer func() {
+			copyBack(r, inner)
+			req.routeReturned()
+			if !panicking {
+				req.flush(w, r)
+			}
+			req.responseReady()
+		}()
+		next.ServeHTTP(w, inner)
+		panicking = false
+	})
+}
+
+// copyBack gives the outer request what the router and the form parser wrote on the
+// inner: otelhttp names its span by the pattern, net/http removes the form's files.
+func copyBack(outer, inner *http.Request) {
+	outer.Pattern = inner.Pattern
+	if inner.MultipartForm != nil {
+		outer.MultipartForm = inner.MultipartForm
+	}
+}
+
+// request releases the gated tasks of one HTTP request, in order: the after-route
+// tasks once the handler has returned, then the after-response tasks once the response
+// was sent. Each waits until the one before it has started.
+//
+// Its lock is taken before the queue's, never while that is held.
+type request struct {
+	scope
+	conn   *conn           // nil: not attached, or not HTTP/1
+	turn0  uint64          // the connection's turn when the request came
+	client context.Context // net/http cancels it when the handler's return has reached it
+
+	mu       sync.Mutex
+	route    []*task // not released yet
+	response []*task
+	starting *task // released, and not started yet: the others wait for it
+	returned bool  // the route handler
+	armed    bool  // somebody will call responseSent
+	sent     bool  // the response
+}
+
+// admit takes a slot for t and lines it up.
+func (q *request) admit(t *task) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t.when == afterRoute && q.returned {
+		return ErrHandlerReturned
+	}
+	if err := q.rt.queue.admit(t); err != nil {
+		return err
+	}
+	if t.when == afterRoute {
+		q.route = append(q.route, t)
+	} else {
+		q.response = append(q.response, t)
+	}
+	return nil
+}
+
+// advance releases what may start now. It is called whenever that may have changed.
+func (q *request) advance() {
+	for t := q.take(); t != nil; t = q.take() {
+		if q.rt.queue.release(t) {
+			return // begun goes on
+		}
+		q.mu.Lock() // it waits for its Delay, or is over: nobody waits for it
+		if q.starting == t {
+			q.starting = nil
+		}
+		q.mu.Unlock()
+	}
+	q.armLate()
+}
+
+// take returns the next task to release, if its time has come.
+func (q *request) take() *task {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.starting != nil || !q.returned {
+		return nil
+	}
+	list := &q.route
+	if len(q.route) == 0 {
+		if !q.sent {
+			return nil
+		}
+		list = &q.response
+	}
+	if len(*list) == 0 {
+		return nil
+	}
+	q.starting = (*list)[0]
+	(*list)[0] = nil
+	*list = (*list)[1:]
+	return q.starting
+}
+
+// begun is called when t has started, or will never.
+func (q *request) begun(t *task) {
+	q.mu.Lock()
+	mine := q.starting == t
+	if mine {
+		q.starting = nil
+	}
+	q.mu.Unlock()
+	if mine {
+		q.advance()
+	}
+}
+
+// routeReturned starts the after-route tasks, and waits for the start of the last.
+func (q *request) routeReturned() {
+	q.mu.Lock()
+	q.returned = true
+	var last *task
+	for _, t := range q.route {
+		if t.set.delay == 0 {
+			last = t
+		}
+	}
+	q.mu.Unlock()
+	if last == nil {
+		q.advance()
+		return
+	}
+	started := Run{last}.Started()
+	q.advance()
+	if q.rt.cfg.RouteWait < 0 {
+		return
+	}
+	timer := time.NewTimer(q.rt.cfg.RouteWait)
+	defer timer.Stop()
+	select {
+	case <-started:
+	case <-timer.C:
+	}
+}
+
+// responseReady arranges for responseSent, if a task waits for it.
+func (q *request) responseReady() {
+	q.mu.Lock()
+	arm := len(q.response) > 0 && !q.armed
+	q.armed = q.armed || arm
+	q.mu.Unlock()
+	if arm {
+		q.whenSent()
+	}
+}
+
+// armLate is for an AfterResponse from a task, after the middleware has returned.
+func (q *request) armLate() {
+	q.mu.Lock()
+	late := q.returned
+	q.mu.Unlock()
+	if late {
+		q.responseReady()
+	}
+}
+
+// responseSent opens the gate of the after-response tasks.
+func (q *request) responseSent() {
+	q.mu.Lock()
+	q.sent = true
+	q.client, q.conn = nil, nil // a task may keep q for long; they were needed until now
+	q.mu.Unlock()
+	q.advance()
+}

@@ -1,0 +1,213 @@
+package postlude
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/postlude/postlude/internal/panics"
+	"github.com/postlude/postlude/internal/taskctx"
+	"github.com/postlude/postlude/runtime/taskconv"
+)
+
+// Value answers which task the context belongs to; the rest is the parent's.
+func (a *attempt) Value(key any) any {
+	if key == taskctx.Key {
+		return taskctx.Task(a)
+	}
+	return a.Context.Value(key)
+}
+
+// TaskName, TaskID and TaskAttempt identify the attempt to log handlers.
+func (a *attempt) TaskName() string { return a.name }
+func (a *attempt) TaskID() string   { return a.ID() }
+func (a *attempt) TaskAttempt() int { return a.number }
+
+// tell sets the attributes that cost something to compute, once. Those that samplers
+// may ask for are in the span's template.
+func (a *attempt) tell() {
+	if a.told {
+		return
+	}
+	a.told = true
+	kvs := make([]attribute.KeyValue, 0, 4+len(a.set.attrs))
+	kvs = append(kvs,
+		attribute.String(taskconv.TaskID, a.ID()),
+		attribute.Int(taskconv.TaskAttempt, a.number),
+		attribute.Float64(taskconv.TaskQueueDelay, a.queued.Seconds()),
+	)
+	if args := a.renderedArgs(); args != "" {
+		kvs = append(kvs, attribute.String(taskconv.TaskArgs, string(args)))
+	}
+	a.span.SetAttributes(append(kvs, a.set.attrs...)...)
+}
+
+// diagnose says how the attempt failed.
+func (a *attempt) diagnose() *Failure {
+	var ended error
+	if a.Err() != nil {
+		ended = context.Cause(a)
+	}
+	f := &Failure{
+		ID: a.ID(), Err: a.err, Attempt: a.number, Elapsed: a.end.Sub(a.start),
+		SpanContext: a.span.SpanContext(), Span: a.span, t: a.task,
+	}
+	f.Kind, f.ErrorType = classify(a.err, ended)
+	f.Stack = stackOf(a.err)
+	return f
+}
+
+// stackOf returns the stack of a panic, or one that an error in the chain carries.
+func stackOf(err error) (stack string) {
+	var p *PanicError
+	if errors.As(err, &p) {
+		return p.Stack
+	}
+	_ = panics.Try(func() { // these are user code
+		var b interface{ Stack() []byte }
+		var s interface{ StackTrace() string }
+		switch {
+		case errors.As(err, &b):
+			stack = string(b.Stack())
+		case errors.As(err, &s):
+			stack = s.StackTrace()
+		}
+	})
+	return stack
+}
+
+// markFailed writes the failure on the span.
+func (a *attempt) markFailed() {
+	f, text := a.failure, errorText(a.err)
+	a.tell()
+	a.span.SetAttributes(
+		attribute.String(taskconv.TaskOutcome, string(f.Kind)),
+		attribute.String(taskconv.ErrorType, f.ErrorType))
+	a.span.SetStatus(codes.Error, text)
+	if !a.rt.exceptionEvents {
+		return
+	}
+	event := []attribute.KeyValue{
+		attribute.String(taskconv.ExceptionType, f.ErrorType),
+		attribute.String(taskconv.ExceptionMessage, text),
+	}
+	if f.Stack != "" {
+		event = append(event, attribute.String(taskconv.ExceptionStacktrace, f.Stack))
+	}
+	a.span.AddEvent(taskconv.ExceptionEvent, trace.WithAttributes(event...), trace.WithTimestamp(a.end))
+}
+
+// markSucceeded runs the processors that want to see successes, too.
+func (a *attempt) markSucceeded() {
+	if a.told { // somebody reads the span
+		a.span.SetAttributes(attribute.String(taskconv.TaskOutcome, taskconv.OutcomeOK))
+	}
+	a.eachForeign(func(e *entry) { e.OnEnding(a.span) })
+}
+
+// ask has the handlers decide, in order. Ours are asked until one has decided;
+// processors of other types see the span in any case.
+func (a *attempt) ask() {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a), a.rt.cfg.HandlerTimeout)
+	defer cancel()
+	for _, e := range a.set.handlers {
+		decided := a.verdict.action != pass
+		if decided && e.ours {
+			continue
+		}
+		v := a.askOne(ctx, e)
+		a.verdict.work = append(a.verdict.work, v.work...)
+		if !decided && v.action != pass {
+			work := a.verdict.work
+			a.verdict, a.by = v, e.name
+			a.verdict.work = work
+		}
+	}
+	a.markVerdict()
+}
+
+// askOne returns the handler's verdict, or Pass if it has none that can be carried out.
+func (a *attempt) askOne(ctx context.Context, e *entry) Verdict {
+	f := *a.failure
+	f.ctx, f.decision = ctx, new(decision)
+	err := a.guarded(e, func() { e.OnEnding(&failedSpan{a.span, &f}) })
+	v := f.decision.take()
+	if v.action == fallbackTo && err == nil {
+		if err = v.job.check(); err != nil {
+			a.rt.handlerFailed(a, e.name, fmt.Errorf("FallbackTo was given an unusable job: %w", err))
+		}
+	}
+	if err != nil {
+		return Verdict{}
+	}
+	v.work = slices.DeleteFunc(v.work, func(w func(context.Context) error) bool { return w == nil })
+	return v
+}
+
+// markVerdict writes the verdict on the span.
+func (a *attempt) markVerdict() {
+	kvs := []attribute.KeyValue{attribute.String(taskconv.TaskVerdict, a.verdict.action.String())}
+	if a.by != "" {
+		kvs = append(kvs, attribute.String(taskconv.TaskVerdictHandler, a.by))
+	}
+	if a.verdict.action == retryAfter {
+		kvs = append(kvs, attribute.Float64(taskconv.TaskRetryDelay, a.verdict.delay.Seconds()))
+	}
+	a.span.SetAttributes(kvs...)
+}
+
+// finishSpan ends the span at the time when the function returned, so that the
+// handlers' time is not the task's.
+func (a *attempt) finishSpan() {
+	p := panics.Try(func() {
+		if a.failure == nil && !a.set.foreign {
+			a.span.End() // nothing happened since
+			return
+		}
+		a.span.End(trace.WithTimestamp(a.end))
+	})
+	if p != nil {
+		a.rt.telemetryFailed(a, "ending the span", p)
+	}
+	a.eachForeign(func(e *entry) { e.OnEnd(a.readOnly()) })
+}
+
+// readOnly is the span as OnEnd gets it: it answers FailureOf, but nothing can be
+// decided any more.
+func (a *attempt) readOnly() sdktrace.ReadOnlySpan {
+	if a.failure == nil {
+		return a.span
+	}
+	return &failedSpan{a.span, a.failure}
+}
+
+// eachForeign calls the processors that are not ours, each contained.
+func (a *attempt) eachForeign(call func(*entry)) {
+	if !a.set.foreign {
+		return
+	}
+	for _, e := range a.set.handlers {
+		if !e.ours {
+			_ = a.guarded(e, func() { call(e) })
+		}
+	}
+}
+
+// guarded calls into a handler, and reports it if it panics or blocks.
+func (a *attempt) guarded(e *entry, fn func()) error {
+	err := e.guard.call(a.rt.cfg.HandlerTimeout, fn)
+	if err != nil {
+		a.rt.handlerFailed(a, e.name, err)
+	}
+	return err
+}
+
+// elapsed is the attempt's duration.
+func (a *attempt) elapsed() time.Duration { return a.end.Sub(a.start) }

@@ -1,0 +1,236 @@
+package postlude
+
+import (
+	"sync"
+	"time"
+)
+
+// state is where a task is in its life. Only the queue changes it.
+type state uint8
+
+const (
+	gated    state = iota // admitted; waits for its timing
+	delayed               // waits for its Delay
+	ready                 // waits for a worker
+	running               // a worker has it
+	retrying              // waits for its next attempt's time
+	settled               // its fate is known
+)
+
+// queue is the runtime's only scheduler state: admission, the tasks that wait, and the
+// workers. One mutex guards it all, so that Counts always add up; nothing that may
+// block or call user code happens under it.
+type queue struct {
+	mu      sync.Mutex
+	epoch   time.Time // times are kept as nanoseconds since then: half the size, and monotonic
+	run     func(*worker)
+	slots   int // Config.Queue
+	limit   int // Config.Workers
+	tally   tally
+	live    list   // admitted and not settled
+	backlog fifo   // ready, while all workers are busy
+	timers  timers // delayed and retrying
+	workers int
+	idle    []*worker // parked, the longest first; not empty only while backlog is empty
+	reaper  *time.Timer
+	closed  bool          // no more admission
+	stopped bool          // no worker waits for more
+	emptied chan struct{} // closed when no task is admitted; nil: nobody waits for that
+}
+
+func newQueue(workers, slots int, run func(*worker)) *queue {
+	q := &queue{epoch: time.Now(), run: run, slots: slots, limit: workers}
+	q.timers.init(q.now, q.due)
+	return q
+}
+
+func (q *queue) now() int64 { return int64(time.Since(q.epoch)) }
+
+// admit gives t a slot, which it keeps until it is settled.
+func (q *queue) admit(t *task) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	switch {
+	case q.closed:
+		return ErrShuttingDown
+	case q.live.len >= q.slots:
+		return ErrQueueFull
+	}
+	t.state = gated
+	q.live.add(t)
+	q.count(t, pending, +1)
+	return nil
+}
+
+// release makes an admitted task ready, or lets it wait until notBefore. It reports
+// whether t goes to a worker next: false if it waits, or if it was settled meanwhile.
+func (q *queue) release(t *task) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t.state != gated {
+		return false
+	}
+	if now := q.now(); t.due > now && !t.canceled {
+		t.state = delayed
+		q.timers.add(t)
+		return false
+	}
+	q.readyLocked(t)
+	return true
+}
+
+// retry lets a running task wait for its next attempt.
+func (q *queue) retry(t *task, due int64) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t.canceled || q.stopped {
+		return false
+	}
+	t.state, t.due = retrying, due
+	q.count(t, inFlight, -1)
+	q.count(t, waitingRetry, +1)
+	q.timers.add(t)
+	return true
+}
+
+// expedite ends the waiting of a task that was canceled, so that a worker can settle
+// it now. Its function will not be called.
+func (q *queue) expedite(t *task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	t.canceled = true
+	switch t.state {
+	case delayed, retrying:
+		q.timers.remove(t)
+		q.readyLocked(t)
+	case gated:
+		q.readyLocked(t)
+	}
+}
+
+// due is called by the timers when tasks are due.
+func (q *queue) due() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, t := range q.timers.expired() {
+		q.readyLocked(t)
+	}
+	q.timers.arm()
+}
+
+// readyLocked hands t to an idle worker or a new one, or lets it wait for one.
+func (q *queue) readyLocked(t *task) {
+	retry := t.state == retrying
+	t.state, t.readyAt = ready, q.now()
+	if n := len(q.idle); n > 0 {
+		w := q.idle[n-1] // the one that ran last: its stack is warm
+		q.idle = q.idle[:n-1]
+		q.takeLocked(t, retry)
+		w.next <- t // has room for one, so this never blocks
+		return
+	}
+	if q.workers < q.limit {
+		q.workers++
+		q.takeLocked(t, retry)
+		go q.run(newWorker(t))
+		return
+	}
+	t.again = retry
+	q.backlog.push(t)
+}
+
+// takeLocked marks t as running.
+func (q *queue) takeLocked(t *task, retry bool) {
+	t.state = running
+	if retry {
+		q.count(t, waitingRetry, -1)
+	} else {
+		q.count(t, pending, -1)
+	}
+	q.count(t, inFlight, +1)
+}
+
+// next returns the task that w runs next. It blocks until there is one; nil tells w
+// to end.
+func (q *queue) next(w *worker) *task {
+	q.mu.Lock()
+	for t := q.backlog.pop(); t != nil; t = q.backlog.pop() {
+		if t.state != ready { // settled while it waited
+			continue
+		}
+		q.takeLocked(t, t.again)
+		q.mu.Unlock()
+		return t
+	}
+	if q.stopped {
+		q.workers--
+		q.mu.Unlock()
+		return nil
+	}
+	w.since = q.now()
+	q.idle = append(q.idle, w)
+	q.armReaperLocked()
+	q.mu.Unlock()
+	return <-w.next
+}
+
+// settle gives a running task its fate, publishes its error and frees its slot, in one
+// step: whoever sees one of them sees all.
+func (q *queue) settle(t *task, f fate, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.leaveLocked(t)
+	q.enterFateLocked(t, f, err)
+}
+
+// leaveLocked takes t out of where it is.
+func (q *queue) leaveLocked(t *task) {
+	switch t.state {
+	case running:
+		q.count(t, inFlight, -1)
+	case retrying:
+		q.timers.remove(t)
+		q.count(t, waitingRetry, -1)
+	case delayed:
+		q.timers.remove(t)
+		q.count(t, pending, -1)
+	case ready:
+		if t.again {
+			q.count(t, waitingRetry, -1)
+		} else {
+			q.count(t, pending, -1)
+		}
+	case gated:
+		q.count(t, pending, -1)
+	}
+	t.state = settled
+}
+
+func (q *queue) enterFateLocked(t *task, f fate, err error) {
+	q.count(t, f, +1)
+	q.live.remove(t)
+	t.publish(err)
+	if q.live.len == 0 {
+		q.wakeLocked()
+	}
+}
+
+// empty returns a channel that is closed when no task is admitted.
+func (q *queue) empty() <-chan struct{} {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.live.len == 0 {
+		return closed
+	}
+	if q.emptied == nil {
+		q.emptied = make(chan struct{})
+	}
+	return q.emptied
+}
+
+func (q *queue) wakeLocked() {
+	if q.emptied != nil {
+		close(q.emptied)
+		q.emptied = nil
+	}
+}

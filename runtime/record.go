@@ -1,0 +1,217 @@
+package postlude
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/postlude/postlude/internal/panics"
+	"github.com/postlude/postlude/internal/render"
+	"github.com/postlude/postlude/otelx"
+	"github.com/postlude/postlude/runtime/taskconv"
+)
+
+// meters is short for the instruments.
+type meters = otelx.Instruments
+
+// measure records metrics. An exemplar filter or a meter of the user's may panic.
+func (rt *Runtime) measure(record func(*meters)) {
+	_ = panics.Try(func() { record(rt.meters) })
+}
+
+// renderedArgs renders the arguments when something first records them.
+func (t *task) renderedArgs() render.JSON {
+	t.draw.Do(func() {
+		if t.job.def != nil {
+			t.args = t.rt.render.JSON(t.job.args)
+		}
+	})
+	return t.args
+}
+
+// emit writes one record about the task: what the plan holds, ids and arguments, then
+// attrs and the user's attributes. The event is the first attribute of the record, by
+// which a log handler of ours knows that it need not add the ids.
+func (t *task) emit(ctx context.Context, attempt int, level slog.Level, event, msg string, attrs ...slog.Attr) {
+	p := panics.Try(func() {
+		if !t.log.Enabled(ctx, level) {
+			return
+		}
+		r := slog.NewRecord(time.Now(), level, msg, 0)
+		r.AddAttrs(slog.String(taskconv.LogEvent, event))
+		r.AddAttrs(traceAttrs(trace.SpanContextFromContext(ctx))...)
+		r.AddAttrs(slog.String(taskconv.TaskID, t.ID()))
+		if attempt > 0 {
+			r.AddAttrs(slog.Int(taskconv.TaskAttempt, attempt))
+		}
+		if args := t.renderedArgs(); args != "" {
+			r.AddAttrs(slog.Any(taskconv.TaskArgs, args))
+		}
+		r.AddAttrs(attrs...)
+		for _, kv := range t.set.attrs {
+			r.AddAttrs(slog.Any(string(kv.Key), kv.Value.AsInterface()))
+		}
+		_ = t.log.Handle(ctx, r)
+	})
+	if p != nil { // the logger is broken: a metric is all that is left
+		t.rt.measure(func(m *meters) { m.HandlerErrors.Add(ctx, 1, t.gauge...) })
+	}
+}
+
+func (a *attempt) emit(level slog.Level, event, msg string, attrs ...slog.Attr) {
+	a.task.emit(a, a.number, level, event, msg, attrs...)
+}
+
+func traceAttrs(sc trace.SpanContext) []slog.Attr {
+	if !sc.IsValid() {
+		return nil
+	}
+	return []slog.Attr{
+		slog.String(taskconv.LogTraceID, sc.TraceID().String()),
+		slog.String(taskconv.LogSpanID, sc.SpanID().String()),
+		slog.String(taskconv.LogTraceFlags, sc.TraceFlags().String()),
+	}
+}
+
+func millis(key string, d time.Duration) slog.Attr {
+	return slog.Float64(key, float64(d)/float64(time.Millisecond))
+}
+
+// admitted records that a task was scheduled.
+func (rt *Runtime) admitted(ctx context.Context, t *task) {
+	rt.measure(func(m *meters) { m.Pending.Add(ctx, 1, t.gauge...) })
+	t.emit(ctx, 0, slog.LevelDebug, taskconv.EventScheduled, "task scheduled")
+}
+
+// rejected counts a task that was refused; the caller has the error.
+func (rt *Runtime) rejected(ctx context.Context, t *task, err error) {
+	reason := taskconv.ReasonQueueFull
+	switch {
+	case errors.Is(err, ErrShuttingDown):
+		reason = taskconv.ReasonShuttingDown
+	case errors.Is(err, ErrHandlerReturned):
+		reason = taskconv.ReasonHandlerReturned
+	}
+	rt.measure(func(m *meters) { m.Rejected.Add(ctx, 1, t.attrs(attribute.String(taskconv.Reason, reason))) })
+}
+
+// started records that an attempt began.
+func (a *attempt) started() {
+	a.rt.measure(func(m *meters) {
+		m.Pending.Add(a, -1, a.gauge...)
+		m.Active.Add(a, 1, a.gauge...)
+		m.QueueDuration.Record(a, a.queued.Seconds(), a.plan.queued...)
+	})
+	a.emit(slog.LevelDebug, taskconv.EventStarted, "task started", millis(taskconv.LogQueueDelayMS, a.queued))
+	a.task.begin()
+}
+
+// measure records how the attempt ended.
+func (a *attempt) measure() {
+	a.rt.measure(func(m *meters) {
+		m.Active.Add(a, -1, a.gauge...)
+		if a.err == nil {
+			m.Attempts.Add(a, 1, a.okCount...)
+			m.RunDuration.Record(a, a.elapsed().Seconds(), a.okTime...)
+			return
+		}
+		set := a.attrs(
+			attribute.String(taskconv.TaskOutcome, string(a.failure.Kind)),
+			attribute.String(taskconv.ErrorType, a.failure.ErrorType))
+		m.Attempts.Add(a, 1, set)
+		m.RunDuration.Record(a, a.elapsed().Seconds(), set)
+	})
+}
+
+func (a *attempt) logSucceeded() {
+	a.emit(slog.LevelInfo, taskconv.EventSucceeded, "task succeeded",
+		slog.String(taskconv.TaskOutcome, taskconv.OutcomeOK),
+		millis(taskconv.LogDurationMS, a.elapsed()),
+		millis(taskconv.LogQueueDelayMS, a.queued))
+}
+
+func (a *attempt) logRetrying() {
+	a.emit(slog.LevelWarn, taskconv.EventRetrying, "task failed, will be retried",
+		append(a.failureAttrs(), millis(taskconv.LogRetryDelayMS, a.verdict.delay))...)
+}
+
+// logFailed writes the record of a task's end. A canceled task is no error: somebody
+// asked for it, or a deployment did.
+func (a *attempt) logFailed() {
+	a.rt.remember(a)
+	if a.failure.Kind == KindCanceled {
+		a.emit(slog.LevelWarn, taskconv.EventFailed, "task canceled", a.failureAttrs()...)
+		return
+	}
+	a.emit(slog.LevelError, taskconv.EventFailed, "task failed", a.failureAttrs()...)
+}
+
+func (a *attempt) failureAttrs() []slog.Attr {
+	f := a.failure
+	attrs := []slog.Attr{
+		slog.String(taskconv.TaskOutcome, string(f.Kind)),
+		millis(taskconv.LogDurationMS, f.Elapsed),
+		millis(taskconv.LogQueueDelayMS, a.queued),
+		slog.String(taskconv.ErrorType, f.ErrorType),
+		slog.String(taskconv.ExceptionMessage, errorText(f.Err)),
+	}
+	if f.Stack != "" {
+		attrs = append(attrs, slog.String(taskconv.ExceptionStacktrace, f.Stack))
+	}
+	if len(a.set.handlers) > 0 {
+		attrs = append(attrs, slog.String(taskconv.TaskVerdict, a.verdict.action.String()))
+	}
+	if a.by != "" {
+		attrs = append(attrs, slog.String(taskconv.TaskVerdictHandler, a.by))
+	}
+	return attrs
+}
+
+// countDropped counts a task that ended for want of an attempt.
+func (rt *Runtime) countDropped(ctx context.Context, t *task, reason string) {
+	rt.measure(func(m *meters) { m.Dropped.Add(ctx, 1, t.attrs(attribute.String(taskconv.Reason, reason))) })
+}
+
+// handlerFailed reports an error handler that panicked, blocked or failed.
+func (rt *Runtime) handlerFailed(a *attempt, handler string, err error) {
+	rt.measure(func(m *meters) { m.HandlerErrors.Add(a, 1, a.gauge...) })
+	attrs := []slog.Attr{
+		slog.String(taskconv.LogHandler, handler),
+		slog.String(taskconv.ErrorType, errorType(err)),
+		slog.String(taskconv.ExceptionMessage, errorText(err)),
+	}
+	if stack := stackOf(err); stack != "" {
+		attrs = append(attrs, slog.String(taskconv.ExceptionStacktrace, stack))
+	}
+	a.emit(slog.LevelError, taskconv.EventHandlerFailed, "error handler failed", attrs...)
+	if errors.Is(err, errBlocked) {
+		rt.noteBlocked(handler)
+	}
+}
+
+// telemetryFailed reports a panic of the application's own telemetry.
+func (rt *Runtime) telemetryFailed(a *attempt, doing string, p *PanicError) {
+	rt.handlerFailed(a, "telemetry", fmt.Errorf("%s: %w", doing, p))
+}
+
+// event writes a record that belongs to no task.
+func (rt *Runtime) event(ctx context.Context, level slog.Level, event, msg string, attrs ...slog.Attr) {
+	_ = panics.Try(func() {
+		if rt.log.Enabled(ctx, level) {
+			r := slog.NewRecord(time.Now(), level, msg, 0)
+			r.AddAttrs(slog.String(taskconv.LogEvent, event))
+			r.AddAttrs(attrs...)
+			_ = rt.log.Handle(ctx, r)
+		}
+	})
+}
+
+// warn tells of a misuse that costs something but breaks nothing.
+func (rt *Runtime) warn(format string, args ...any) {
+	rt.event(context.Background(), slog.LevelWarn, taskconv.EventWarning, fmt.Sprintf("postlude: "+format, args...))
+}

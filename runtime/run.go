@@ -1,0 +1,126 @@
+package postlude
+
+import "context"
+
+// Run is the handle of a scheduled task. It is a small value; copies are of the same
+// task. It may be kept or thrown away: the task does not depend on it.
+type Run struct{ t *task }
+
+// closed is a channel for questions about a Run of no task, and those that are answered
+// before they are asked.
+var closed = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
+// ID returns the task's id, a UUID of version 7; "" for the zero Run.
+func (r Run) ID() string {
+	if r.t == nil {
+		return ""
+	}
+	return r.t.ID()
+}
+
+// Started returns a channel that is closed when the first attempt starts, or when the
+// task ends without one.
+func (r Run) Started() <-chan struct{} {
+	if r.t == nil {
+		return closed
+	}
+	return r.t.channel(&r.t.started, &r.t.begun)
+}
+
+// Done returns a channel that is closed when the task's fate is known, after its last
+// span ended and its last record was written.
+func (r Run) Done() <-chan struct{} {
+	if r.t == nil {
+		return closed
+	}
+	return r.t.channel(&r.t.done, &r.t.over)
+}
+
+// Err returns nil until Done is closed, and nil after a success, be it a fallback's.
+// Otherwise it returns the error of the last attempt, or why there was none: an error
+// that is ErrShuttingDown if shutdown dropped the task, ErrCanceled if Cancel did. The
+// Err of the zero Run is never nil.
+func (r Run) Err() error {
+	if r.t == nil {
+		return errNoTask
+	}
+	r.t.mu.Lock()
+	defer r.t.mu.Unlock()
+	return r.t.err
+}
+
+// Cancel cancels the context of the running attempt, with ErrCanceled as its cause. A
+// task that has not started ends without its function being called, when a worker is
+// free. A canceled task is not retried. Cancel does not wait, and shield does not
+// protect from it. After the end it does nothing.
+func (r Run) Cancel() {
+	if r.t != nil {
+		r.t.stop(ErrCanceled)
+	}
+}
+
+// stop cancels the task for a cause.
+func (t *task) stop(cause error) {
+	t.mu.Lock()
+	if t.cause == nil {
+		t.cause = cause
+	}
+	cancel := t.cancel
+	t.mu.Unlock()
+	if cancel != nil {
+		cancel(cause)
+	}
+	t.rt.queue.expedite(t)
+}
+
+// arm gives the task the cancel function of its attempt, and returns why the attempt
+// is canceled already, if it is.
+func (t *task) arm(cancel context.CancelCauseFunc) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cancel = cancel
+	return t.cause
+}
+
+// channel makes the channel when it is asked for: most tasks are never asked.
+func (t *task) channel(c *chan struct{}, closedAlready *bool) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case *closedAlready:
+		return closed
+	case *c == nil:
+		*c = make(chan struct{})
+	}
+	return *c
+}
+
+// begin marks the task as started, and lets those of its request go on that wait for
+// that. It is called at the end of a task that never starts, too.
+func (t *task) begin() {
+	t.mu.Lock()
+	first := !t.begun
+	t.begun = true
+	if first && t.started != nil {
+		close(t.started)
+	}
+	t.mu.Unlock()
+	if first && t.req != nil {
+		t.req.begun(t)
+	}
+}
+
+// publish makes the end of the task known. The queue calls it under its lock.
+func (t *task) publish(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.over, t.err = true, err
+	t.cancel = nil // it holds on to the attempt's context
+	if t.done != nil {
+		close(t.done)
+	}
+}

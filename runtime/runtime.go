@@ -1,0 +1,205 @@
+package postlude
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/sdk/instrumentation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/postlude/postlude/internal/render"
+	"github.com/postlude/postlude/otelx"
+)
+
+// ScopeName is the name of the instrumentation scope of all spans and metrics.
+const ScopeName = "github.com/postlude/postlude/runtime"
+
+var scopeInfo = instrumentation.Scope{Name: ScopeName}
+
+// The defaults of Config.
+const (
+	DefaultWorkers        = 1024
+	DefaultQueue          = 65_536
+	DefaultRouteWait      = 100 * time.Millisecond
+	DefaultHandlerTimeout = time.Second
+	DefaultWorkTimeout    = 30 * time.Second
+)
+
+// Config describes a Runtime. The zero Config is a good one.
+type Config struct {
+	// Workers is how many tasks run at once, at most. Workers are goroutines that are
+	// started when they are needed and end when they are idle. 0: DefaultWorkers.
+	Workers int
+	// Queue is how many tasks are admitted and not finished, at most: pending, delayed,
+	// running, waiting for a retry. Scheduling one more fails with ErrQueueFull.
+	// 0: DefaultQueue.
+	Queue int
+	// Grace is how long Shutdown lets unshielded tasks go on before it cancels them.
+	Grace time.Duration
+	// Defaults are the options of every task, before those of its definition.
+	Defaults []Option
+	// Tasks are definitions that New checks, so that a mistake in one shows at start-up.
+	Tasks []Definition
+	// Keep are the context keys whose values a lean context copies, see LeanContext.
+	Keep []any
+	// Redact are names whose values telemetry masks in arguments at any depth, besides
+	// the usual ones (password, token, secret, authorization, cookie, card, ...).
+	Redact []string
+
+	// RouteWait is how long Middleware waits, at most, for workers to start a request's
+	// after-route tasks. Without a limit, slow tasks could hold up all responses.
+	// 0: DefaultRouteWait; negative: it does not wait.
+	RouteWait time.Duration
+	// HandlerTimeout is how long an error handler may take to decide. 0: DefaultHandlerTimeout.
+	HandlerTimeout time.Duration
+	// WorkTimeout ends the context of work that a handler added to its verdict, of a
+	// fallback's closure and of a notification. 0: DefaultWorkTimeout.
+	WorkTimeout time.Duration
+
+	// Logger takes the records. nil: slog.Default() at the time of New.
+	Logger *slog.Logger
+	// TracerProvider and MeterProvider take spans and metrics. nil: otel's globals,
+	// whether they are set before New or after.
+	TracerProvider trace.TracerProvider
+	MeterProvider  metric.MeterProvider
+}
+
+// Runtime runs tasks. It is made by New, is safe for concurrent use, and is ended by
+// Shutdown.
+type Runtime struct {
+	cfg      Config
+	log      slog.Handler
+	tracer   trace.Tracer
+	meters   *otelx.Instruments
+	render   *render.Renderer
+	defaults *settings
+	queue    *queue
+	closures closures
+
+	// exceptionEvents: failed spans get an exception event, see OTEP 4430.
+	exceptionEvents bool
+
+	drain    drain
+	mu       sync.Mutex // guards what follows
+	stats    map[string]*stats
+	failures failures
+	blocked  map[string]struct{} // handlers that were given up on
+}
+
+// New makes a runtime. It starts no goroutine and registers nothing globally. The error
+// joins all faults of the config.
+func New(cfg Config) (*Runtime, error) {
+	rt := &Runtime{stats: map[string]*stats{}, blocked: map[string]struct{}{}}
+	rt.drain.init()
+	errs := rt.configure(cfg)
+	instruments, err := otelx.NewInstruments(rt.cfg.MeterProvider.Meter(scopeInfo.Name))
+	if err != nil {
+		errs = append(errs, fmt.Errorf("Config.MeterProvider: %w", err))
+	}
+	rt.meters = instruments
+	rt.tracer = rt.cfg.TracerProvider.Tracer(scopeInfo.Name)
+	rt.log = rt.cfg.Logger.Handler()
+	rt.render = render.New(render.Options{Names: cfg.Redact})
+	rt.exceptionEvents = wantsExceptionEvents(os.Getenv("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"))
+	rt.queue = newQueue(rt.cfg.Workers, rt.cfg.Queue, rt.work)
+	errs = append(errs, rt.checkTasks()...)
+	if len(errs) > 0 {
+		return nil, fmt.Errorf("postlude: invalid config: %w", errors.Join(errs...))
+	}
+	return rt, nil
+}
+
+// configure fills in the defaults and returns what is wrong.
+func (rt *Runtime) configure(cfg Config) (errs []error) {
+	atLeast := func(name string, n, least int) {
+		if n < least {
+			errs = append(errs, fmt.Errorf("Config.%s is %d: it must be at least 1, or 0 for the default", name, n))
+		}
+	}
+	positive := func(name string, d time.Duration) {
+		if d < 0 {
+			errs = append(errs, fmt.Errorf("Config.%s is %v: it must not be negative", name, d))
+		}
+	}
+	atLeast("Workers", cfg.Workers, 0)
+	atLeast("Queue", cfg.Queue, 0)
+	positive("Grace", cfg.Grace)
+	positive("HandlerTimeout", cfg.HandlerTimeout)
+	positive("WorkTimeout", cfg.WorkTimeout)
+
+	cfg.Workers = cmp.Or(cfg.Workers, DefaultWorkers)
+	cfg.Queue = cmp.Or(cfg.Queue, DefaultQueue)
+	cfg.RouteWait = cmp.Or(cfg.RouteWait, DefaultRouteWait)
+	cfg.HandlerTimeout = cmp.Or(cfg.HandlerTimeout, DefaultHandlerTimeout)
+	cfg.WorkTimeout = cmp.Or(cfg.WorkTimeout, DefaultWorkTimeout)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	if cfg.TracerProvider == nil {
+		cfg.TracerProvider = otel.GetTracerProvider()
+	}
+	if cfg.MeterProvider == nil {
+		cfg.MeterProvider = otel.GetMeterProvider()
+	}
+	rt.cfg = cfg
+	rt.defaults = new(settings).withCall(cfg.Defaults)
+	if err := rt.defaults.err(); err != nil {
+		errs = append(errs, fmt.Errorf("Config.Defaults: %w", err))
+	}
+	return errs
+}
+
+// checkTasks finds the faults of Config.Tasks, and names that two of them share.
+func (rt *Runtime) checkTasks() (errs []error) {
+	seen := map[string]bool{}
+	for i, d := range rt.cfg.Tasks {
+		if d == nil || d.definition() == nil {
+			errs = append(errs, fmt.Errorf("Config.Tasks[%d] is nil", i))
+			continue
+		}
+		if _, err := rt.plansOf(Job{def: d.definition()}); err != nil {
+			errs = append(errs, fmt.Errorf("Config.Tasks[%d]: %w", i, err))
+		}
+		if seen[d.Name()] {
+			errs = append(errs, fmt.Errorf("Config.Tasks[%d]: a task of the name %q is there already", i, d.Name()))
+		}
+		seen[d.Name()] = true
+	}
+	return errs
+}
+
+// wantsExceptionEvents reads OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN: who asks for
+// exceptions as logs only gets no span events, who asks for both, or for nothing, does.
+func wantsExceptionEvents(optIn string) bool {
+	events := true
+	for v := range strings.SplitSeq(optIn, ",") {
+		switch strings.TrimSpace(v) {
+		case "logs/dup":
+			return true
+		case "logs":
+			events = false
+		}
+	}
+	return events
+}
+
+// Wait blocks until no task is admitted any more: none pending, running or waiting for
+// a retry, for a moment at least. It returns ctx's error if that ends first. It does
+// not keep anybody from scheduling more: to end a runtime, use Shutdown.
+func (rt *Runtime) Wait(ctx context.Context) error {
+	select {
+	case <-rt.queue.empty():
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,202 @@
+package postlude
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/baggage"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/postlude/postlude/internal/render"
+	"github.com/postlude/postlude/runtime/taskconv"
+)
+
+// timing is when a task may start.
+type timing uint8
+
+const (
+	immediate timing = iota
+	afterRoute
+	afterResponse
+	timings
+)
+
+func (t timing) String() string {
+	return [timings]string{taskconv.TimingImmediate, taskconv.TimingAfterRoute, taskconv.TimingAfterResponse}[t]
+}
+
+// Go schedules j to start at once, as soon as a worker is free. ctx must come from a
+// handler behind Runtime.Middleware, from a task, or from Runtime.Context. The task
+// keeps ctx's values, span and baggage, but not its cancellation: it lives on when the
+// client has gone.
+//
+// Go does not block. It fails with ErrQueueFull, ErrShuttingDown, ErrNoRuntime or
+// ErrInvalidTask; then the task will not run.
+func Go(ctx context.Context, j Job, opts ...Option) (Run, error) {
+	return schedule(ctx, immediate, j, opts)
+}
+
+// AfterRoute schedules j to start when the route handler has returned, before the
+// middleware does. After-route tasks of a request start in the order in which they were
+// scheduled; the middleware waits for their start (Config.RouteWait at most), not for
+// their end. If the handler panics, they start all the same.
+//
+// The task takes its place in the queue now, so that the handler can still answer 503.
+// Beyond the errors of Go it fails with ErrNoRequest or ErrHandlerReturned.
+func AfterRoute(ctx context.Context, j Job, opts ...Option) (Run, error) {
+	return schedule(ctx, afterRoute, j, opts)
+}
+
+// AfterResponse schedules j to start when the response has been sent and the
+// after-route tasks have started. After-response tasks of a request start in the order
+// in which they were scheduled; from within a task of the request, when the response is
+// long sent, at once. See Runtime.Attach for what "sent" means. If the handler panics
+// or the client has gone, they start all the same.
+//
+// The task takes its place in the queue now, so that the handler can still answer 503.
+// Beyond the errors of Go it fails with ErrNoRequest.
+func AfterResponse(ctx context.Context, j Job, opts ...Option) (Run, error) {
+	return schedule(ctx, afterResponse, j, opts)
+}
+
+func schedule(ctx context.Context, when timing, j Job, opts []Option) (Run, error) {
+	sc := scopeOf(ctx)
+	switch {
+	case sc == nil:
+		return Run{}, fmt.Errorf("%w (task %q)", ErrNoRuntime, j.label())
+	case when != immediate && sc.req == nil:
+		return Run{}, fmt.Errorf("%w (task %q)", ErrNoRequest, j.label())
+	}
+	t, err := sc.rt.newTask(ctx, sc, when, j, opts)
+	if err != nil {
+		return Run{}, err
+	}
+	if when == immediate {
+		err = sc.rt.queue.admit(t)
+	} else {
+		err = sc.req.admit(t)
+	}
+	if err != nil {
+		sc.rt.rejected(ctx, t, err)
+		return Run{}, fmt.Errorf("%w (task %q)", err, t.name)
+	}
+	sc.rt.admitted(ctx, t)
+	if when == immediate {
+		sc.rt.queue.release(t)
+	} else {
+		sc.req.advance()
+	}
+	return Run{t}, nil
+}
+
+func (j Job) label() string {
+	if j.def != nil {
+		return j.def.name
+	}
+	return j.name
+}
+
+// task is one scheduled run, from admission to its fate. It is never pooled: user code
+// may keep its Run and its context for as long as it likes.
+type task struct {
+	*plan
+	set  *settings
+	job  Job
+	ctx  context.Context // values only: it is never canceled, see attempt
+	req  *request        // whose timing it waits for; nil: immediate
+	link trace.SpanContext
+
+	id      [16]byte
+	due     int64 // not before this time
+	readyAt int64
+	attempt atomic.Int32 // the last that began; Shutdown reads it, too
+	args    render.JSON  // rendered when first asked for
+	draw    sync.Once
+	prev    trace.SpanContext
+
+	// The queue's, guarded by its lock.
+	state         state
+	again         bool // ready for a retry, not for the first attempt
+	canceled      bool
+	heapIndex     int
+	before, after *task
+
+	mu      sync.Mutex // guards what follows
+	begun   bool
+	over    bool
+	started chan struct{} // made when first asked for, as done
+	done    chan struct{}
+	err     error
+	cause   error // why it was canceled
+	cancel  context.CancelCauseFunc
+}
+
+// newTask plans a run of j; nothing is admitted yet.
+func (rt *Runtime) newTask(ctx context.Context, sc *scope, when timing, j Job, opts []Option) (*task, error) {
+	ps, err := rt.plansOf(j)
+	if err != nil {
+		return nil, err
+	}
+	set := ps.base
+	if len(opts) > 0 {
+		set = set.withCall(opts)
+		if err := set.err(); err != nil {
+			return nil, fmt.Errorf("%w %q: %w", ErrInvalidTask, j.label(), err)
+		}
+	}
+	t := &task{plan: ps.plan(when, set), set: set, job: j, id: newID(), link: trace.SpanContextFromContext(ctx)}
+	if when != immediate {
+		t.req = sc.req
+	}
+	if set.lean {
+		t.ctx = rt.lean(ctx, sc, when)
+	} else {
+		t.ctx = context.WithoutCancel(ctx)
+	}
+	if set.delay > 0 {
+		t.due = rt.queue.now() + int64(set.delay)
+	}
+	return t, nil
+}
+
+// lean keeps of ctx what a task needs, so that the rest can be freed.
+func (rt *Runtime) lean(ctx context.Context, sc *scope, when timing) context.Context {
+	c := trace.ContextWithSpanContext(context.Background(), trace.SpanContextFromContext(ctx))
+	if b := baggage.FromContext(ctx); b.Len() > 0 {
+		c = baggage.ContextWithBaggage(c, b)
+	}
+	for _, key := range rt.cfg.Keep {
+		if v := ctx.Value(key); v != nil {
+			c = context.WithValue(c, key, v)
+		}
+	}
+	if when == immediate { // the request is part of what is not kept
+		sc = &scope{rt: rt}
+	}
+	return context.WithValue(c, scopeKey, sc)
+}
+
+// newID returns a UUID of version 7 (RFC 9562): unique across processes, so that it
+// serves as an idempotency key, and sortable by time, so that it suits an index.
+func newID() (id [16]byte) {
+	binary.BigEndian.PutUint64(id[:8], uint64(time.Now().UnixMilli())<<16|0x7000|rand.Uint64()&0xfff)
+	binary.BigEndian.PutUint64(id[8:], 1<<63|rand.Uint64()>>2)
+	return id
+}
+
+func (t *task) ID() string {
+	var b [36]byte
+	hex.Encode(b[0:], t.id[0:4])
+	hex.Encode(b[9:], t.id[4:6])
+	hex.Encode(b[14:], t.id[6:8])
+	hex.Encode(b[19:], t.id[8:10])
+	hex.Encode(b[24:], t.id[10:])
+	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
+	return string(b[:])
+}

@@ -1,0 +1,136 @@
+// Package taskconv holds every name that Postlude's telemetry uses: span names,
+// attribute keys, metric names, log keys and their well-known values.
+//
+// It contains constants only. Dashboards, alerts, documentation and tests are
+// held to these names, so a name changes here or nowhere.
+//
+// Where OpenTelemetry's semantic conventions have a name (error.type,
+// code.function.name, exception.*), that name is used. They have none for
+// background tasks yet (open-telemetry/semantic-conventions#1688), so the rest
+// lives under "task.".
+package taskconv
+
+// Span names are one of these prefixes and the name of the task: "run send_receipt".
+const (
+	SpanRun      = "run "      // one attempt; kind CONSUMER
+	SpanSchedule = "schedule " // the enqueue of a durable task; kind PRODUCER
+	SpanFallback = "fallback " // the fallback of a failed attempt
+	SpanEscalate = "escalate " // the notification about a failed task
+	SpanHandle   = "handle "   // work that an error handler added to its verdict
+)
+
+// Attribute keys of spans. Log records use the same keys, except for durations:
+// a span carries seconds, as OpenTelemetry asks, a log record milliseconds.
+const (
+	TaskName           = "task.name"
+	TaskID             = "task.id"
+	TaskTiming         = "task.timing"
+	TaskShield         = "task.shield"
+	TaskAttempt        = "task.attempt"
+	TaskMaxAttempts    = "task.max_attempts"
+	TaskQueueDelay     = "task.queue_delay" // seconds, float
+	TaskArgs           = "task.args"        // rendered as JSON, redacted
+	TaskOutcome        = "task.outcome"
+	TaskVerdict        = "task.verdict"
+	TaskVerdictHandler = "task.verdict.handler"
+	TaskRetryDelay     = "task.retry.delay" // seconds, float
+	CodeFunctionName   = "code.function.name"
+	ErrorType          = "error.type"
+
+	ExceptionEvent      = "exception" // name of the span event
+	ExceptionType       = "exception.type"
+	ExceptionMessage    = "exception.message"
+	ExceptionStacktrace = "exception.stacktrace"
+)
+
+// Values of task.timing.
+const (
+	TimingImmediate     = "immediate"
+	TimingAfterRoute    = "after_route"
+	TimingAfterResponse = "after_response"
+)
+
+// Values of task.outcome.
+const (
+	OutcomeOK       = "ok"
+	OutcomeError    = "error"
+	OutcomePanic    = "panic"
+	OutcomeTimeout  = "timeout"
+	OutcomeCanceled = "canceled"
+	OutcomeDropped  = "dropped"
+)
+
+// Values of task.verdict.
+const (
+	VerdictPass     = "pass"
+	VerdictHandled  = "handled"
+	VerdictRetry    = "retry"
+	VerdictFallback = "fallback"
+	VerdictEscalate = "escalate"
+	VerdictDrop     = "drop"
+)
+
+// Keys that only log records have.
+const (
+	LogTime         = "time"
+	LogLevel        = "level"
+	LogMessage      = "msg"
+	LogEvent        = "event"
+	LogTraceID      = "trace_id"
+	LogSpanID       = "span_id"
+	LogTraceFlags   = "trace_flags"
+	LogDurationMS   = "task.duration_ms"    // milliseconds, float
+	LogQueueDelayMS = "task.queue_delay_ms" // milliseconds, float
+	LogRetryDelayMS = "task.retry.delay_ms" // milliseconds, float
+	LogReason       = "task.reason"         // why a task was dropped
+	LogHandler      = "task.handler"        // the error handler that failed
+
+	// Of runtime.shutdown: the fates of all tasks.
+	LogScheduled  = "runtime.scheduled"
+	LogSucceeded  = "runtime.succeeded"
+	LogFailed     = "runtime.failed"
+	LogCanceled   = "runtime.canceled"
+	LogDropped    = "runtime.dropped"
+	LogUnfinished = "runtime.unfinished"
+	LogElapsedMS  = "runtime.elapsed_ms" // milliseconds, float
+)
+
+// Values of the log key event.
+const (
+	EventScheduled     = "task.scheduled"
+	EventStarted       = "task.started"
+	EventSucceeded     = "task.succeeded"
+	EventFailed        = "task.failed"
+	EventRetrying      = "task.retrying"
+	EventFallback      = "task.fallback"
+	EventEscalated     = "task.escalated"
+	EventDropped       = "task.dropped"
+	EventHandlerFailed = "task.handler_failed"
+	EventShutdown      = "runtime.shutdown"
+	EventWarning       = "runtime.warning"
+)
+
+// Metric names. Histograms are in seconds, the rest counts tasks or attempts.
+const (
+	MetricRunDuration   = "task.run.duration"
+	MetricQueueDuration = "task.queue.duration"
+	MetricActive        = "task.active"
+	MetricPending       = "task.pending"
+	MetricAttempts      = "task.attempts"
+	MetricRetries       = "task.retries"
+	MetricDropped       = "task.dropped"
+	MetricRejected      = "task.rejected"
+	MetricEscalations   = "task.escalations"
+	MetricHandlerErrors = "task.handler.errors"
+)
+
+// Reason is the attribute that tells why a task was dropped or rejected.
+const (
+	Reason                = "reason"
+	ReasonQueueFull       = "queue_full"
+	ReasonShuttingDown    = "shutting_down"
+	ReasonHandlerReturned = "handler_returned" // AfterRoute came too late
+	ReasonShutdown        = "shutdown"         // queued and unshielded when the runtime shut down
+	ReasonDeadline        = "deadline"         // shielded, but shutdown ran out of time
+	ReasonVerdict         = "verdict"          // a handler's Drop
+)

@@ -1,0 +1,99 @@
+package postlude
+
+import "time"
+
+// idleTime is how long a worker without work is kept: long enough to bridge the gaps
+// of ordinary traffic, short enough that a burst's stacks are returned.
+const idleTime = 10 * time.Second
+
+// worker is a goroutine that runs one task after another. It is long-lived because a
+// new goroutine pays for the growth of its stack again.
+type worker struct {
+	next  chan *task // has room for one
+	task  *task      // the one it runs
+	now   *attempt   // of that task
+	since int64      // when it was parked
+}
+
+func newWorker(t *task) *worker {
+	return &worker{next: make(chan *task, 1), task: t}
+}
+
+// work is the life of a worker. It ends when the queue has no more for it. The queue
+// owns the goroutine: Shutdown ends it.
+func (rt *Runtime) work(w *worker) {
+	finished := false
+	defer func() {
+		if !finished { // user code called runtime.Goexit: nothing can keep this goroutine
+			go rt.revive(w)
+		}
+	}()
+	for w.task != nil {
+		rt.run(w)
+		w.task = rt.queue.next(w)
+	}
+	finished = true
+}
+
+// revive continues the work of w on a new goroutine: first the attempt that the old
+// one died in, from where it stood.
+func (rt *Runtime) revive(w *worker) {
+	finished := false
+	defer func() {
+		if !finished {
+			go rt.revive(w)
+		}
+	}()
+	if w.now != nil {
+		rt.conclude(w)
+	}
+	w.task = rt.queue.next(w)
+	finished = true
+	rt.work(w)
+}
+
+// armReaperLocked sets the timer that ends idle workers. It is armed only while there
+// are some: an idle process has no ticks.
+func (q *queue) armReaperLocked() {
+	switch {
+	case q.reaper == nil:
+		q.reaper = time.AfterFunc(idleTime, q.reap)
+	case len(q.idle) == 1: // the first that parks, or the last that is left
+		q.reaper.Reset(idleTime)
+	}
+}
+
+// reap ends the workers that have been idle for too long.
+func (q *queue) reap() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	keep := 0
+	for keep < len(q.idle) && q.now()-q.idle[keep].since >= int64(idleTime) {
+		keep++
+	}
+	q.endLocked(keep)
+	if len(q.idle) > 0 {
+		q.reaper.Reset(idleTime - time.Duration(q.now()-q.idle[0].since))
+	}
+}
+
+// endLocked ends the first n idle workers.
+func (q *queue) endLocked(n int) {
+	for _, w := range q.idle[:n] {
+		q.workers--
+		w.next <- nil
+	}
+	q.idle = append(q.idle[:0:0], q.idle[n:]...)
+}
+
+// stop ends all workers, those at work as soon as the backlog is empty.
+func (q *queue) stop() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.stopped = true
+	q.endLocked(len(q.idle))
+	q.timers.stop()
+	if q.reaper != nil {
+		q.reaper.Stop()
+	}
+}
