@@ -23,10 +23,20 @@ var maskedInside = []struct {
 	name  string
 	spare []string
 }{
-	{name: "password"}, {name: "passwd"}, {name: "passphrase"}, {name: "pwd"},
-	{name: "authorization"}, {name: "credential"}, {name: "cookie"},
-	{name: "apikey"}, {name: "accesskey"}, {name: "privatekey"}, {name: "signingkey"},
-	{name: "sessionid"}, {name: "creditcard"}, {name: "cardnumber"},
+	{name: "password"},
+	{name: "passwd"},
+	{name: "passphrase"},
+	{name: "pwd"},
+	{name: "authorization"},
+	{name: "credential"},
+	{name: "cookie"},
+	{name: "apikey"},
+	{name: "accesskey"},
+	{name: "privatekey"},
+	{name: "signingkey"},
+	{name: "sessionid"},
+	{name: "creditcard"},
+	{name: "cardnumber"},
 	{name: "token", spare: []string{"iz", "is"}}, // tokenizer, tokenisation
 	{name: "secret", spare: []string{"ar"}},      // secretary
 }

@@ -29,8 +29,10 @@ type recursive struct {
 	*recursive
 	X int
 }
-type Named []string
-type named []string
+type (
+	Named []string
+	named []string
+)
 
 // The keys are those of encoding/json, whatever is embedded in what.
 func TestFieldsAsEncodingJSON(t *testing.T) {
@@ -108,8 +110,10 @@ func TestHasLogTags(t *testing.T) {
 }
 
 func TestIsNumber(t *testing.T) {
-	for _, s := range []string{"0", "-0", "1", "10.50", "1e5", "1E+5", "-1.5e-05", "", "-", "01", "1.", ".1",
-		"1e", "1e+", "+1", "1x", "0x1", "1 ", "NaN", "1.5.5", "--1"} {
+	for _, s := range []string{
+		"0", "-0", "1", "10.50", "1e5", "1E+5", "-1.5e-05", "", "-", "01", "1.", ".1",
+		"1e", "1e+", "+1", "1x", "0x1", "1 ", "NaN", "1.5.5", "--1",
+	} {
 		if got, want := isNumber(s), json.Valid([]byte(s)) && strings.TrimSpace(s) == s; got != want {
 			t.Errorf("isNumber(%q) = %v", s, got)
 		}

@@ -36,8 +36,10 @@ type embeds struct {
 }
 type inner struct{ Deep string }
 
-type Credentials struct{ User string }
-type embedsMasked struct{ Credentials }
+type (
+	Credentials  struct{ User string }
+	embedsMasked struct{ Credentials }
+)
 
 type valuer struct{ s string }
 

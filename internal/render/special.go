@@ -111,7 +111,7 @@ func (w *walker) marshaler(m json.Marshaler, info *typeInfo, depth int) {
 		return
 	}
 	if len(b) > maxDecode {
-		w.text("[" + "large JSON of " + info.name + "]")
+		w.text("[large JSON of " + info.name + "]")
 		return
 	}
 	var v any

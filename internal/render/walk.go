@@ -14,8 +14,10 @@ const maxScan = 4096
 
 // basic are the types that need no look at their methods.
 var basic = func() (t [reflect.UnsafePointer + 1]reflect.Type) {
-	for _, v := range []any{false, 0, int8(0), int16(0), int32(0), int64(0),
-		uint(0), uint8(0), uint16(0), uint32(0), uint64(0), float32(0), float64(0), ""} {
+	for _, v := range []any{
+		false, 0, int8(0), int16(0), int32(0), int64(0),
+		uint(0), uint8(0), uint16(0), uint32(0), uint64(0), float32(0), float64(0), "",
+	} {
 		t[reflect.TypeOf(v).Kind()] = reflect.TypeOf(v)
 	}
 	return t
