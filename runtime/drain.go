@@ -41,6 +41,24 @@ type drain struct {
 
 func (d *drain) init() { d.turn = make(chan struct{}, 1) }
 
+// enter waits for its turn, until ctx ends. A turn that is free is taken in any case:
+// also with a context that has ended, shutdown drops and reports.
+func (d *drain) enter(ctx context.Context) error {
+	select {
+	case d.turn <- struct{}{}:
+		return nil
+	default:
+	}
+	select {
+	case d.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (d *drain) leave() { <-d.turn }
+
 // Shutdown ends the runtime. It admits no more tasks (ErrShuttingDown), lets those that
 // are admitted go on for Config.Grace, then cancels the unshielded ones that run and
 // drops those that wait. Shielded tasks, queued, running, or waiting for a retry,
@@ -56,12 +74,10 @@ func (d *drain) init() { d.turn = make(chan struct{}, 1) }
 func (rt *Runtime) Shutdown(ctx context.Context) (Report, error) {
 	start := time.Now()
 	rt.queue.close()
-	select {
-	case rt.drain.turn <- struct{}{}:
-		defer func() { <-rt.drain.turn }()
-	case <-ctx.Done():
-		return rt.report(start), fmt.Errorf("postlude: shutdown: %w", ctx.Err())
+	if err := rt.drain.enter(ctx); err != nil {
+		return rt.report(start), fmt.Errorf("postlude: shutdown: another call is at it: %w", err)
 	}
+	defer rt.drain.leave()
 	if !rt.drain.begun {
 		rt.drain.begun = true
 		rt.grace(ctx)

@@ -3,15 +3,17 @@ package postlude
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
 	"github.com/postlude/postlude/internal/panics"
 )
 
-// errBlocked is why a handler was passed over that exceeded its time.
-var errBlocked = errors.New("exceeded Config.HandlerTimeout and still has not returned")
+// Why a handler was passed over.
+var (
+	errBlocked = errors.New("the handler exceeded Config.HandlerTimeout; it is passed over until it returns")
+	errSkipped = errors.New("a call of the handler before has not returned yet")
+)
 
 // errGoexit is made in advance: its stack would tell nothing.
 var errGoexit error = &PanicError{Value: ErrGoexit}
@@ -21,11 +23,11 @@ var errGoexit error = &PanicError{Value: ErrGoexit}
 type guard struct{ blocked atomic.Int32 } // calls that were given up on and still run
 
 // call runs fn within limit. It returns nil, a *PanicError if fn panicked or called
-// runtime.Goexit, or an error that is errBlocked. It never waits longer than limit;
+// runtime.Goexit, errBlocked or errSkipped. It never waits longer than limit;
 // fn may go on, on a goroutine of its own.
 func (g *guard) call(limit time.Duration, fn func()) error {
 	if g.blocked.Load() > 0 {
-		return fmt.Errorf("was not called: a call before %w", errBlocked)
+		return errSkipped
 	}
 	var decided atomic.Bool // by the first of: fn returned, the time is over
 	ended := make(chan error, 1)

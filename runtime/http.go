@@ -3,6 +3,7 @@ package postlude
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 )
@@ -88,10 +89,11 @@ type request struct {
 	mu       sync.Mutex
 	route    []*task // not released yet
 	response []*task
-	starting *task // released, and not started yet: the others wait for it
-	returned bool  // the route handler
-	armed    bool  // somebody will call responseSent
-	sent     bool  // the response
+	starting *task         // released, and not started yet: the others wait for it
+	routed   chan struct{} // closed when no after-route task is left to start; nil: nobody waits for that
+	returned bool          // the route handler
+	armed    bool          // somebody will call responseSent
+	sent     bool          // the response
 }
 
 // admit takes a slot for t and lines it up.
@@ -136,6 +138,10 @@ func (q *request) take() *task {
 	}
 	list := &q.route
 	if len(q.route) == 0 {
+		if q.routed != nil {
+			close(q.routed)
+			q.routed = nil
+		}
 		if !q.sent {
 			return nil
 		}
@@ -163,30 +169,25 @@ func (q *request) begun(t *task) {
 	}
 }
 
-// routeReturned starts the after-route tasks, and waits for the start of the last.
+// routeReturned starts the after-route tasks, and waits for their start. It does not
+// wait for those with a Delay, nor for those that were canceled.
 func (q *request) routeReturned() {
+	var routed chan struct{}
 	q.mu.Lock()
 	q.returned = true
-	var last *task
-	for _, t := range q.route {
-		if t.set.delay == 0 {
-			last = t
-		}
+	if q.rt.cfg.RouteWait > 0 && slices.ContainsFunc(q.route, func(t *task) bool { return t.set.delay == 0 }) {
+		routed = make(chan struct{})
+		q.routed = routed
 	}
 	q.mu.Unlock()
-	if last == nil {
-		q.advance()
-		return
-	}
-	started := Run{last}.Started()
 	q.advance()
-	if q.rt.cfg.RouteWait < 0 {
+	if routed == nil {
 		return
 	}
 	timer := time.NewTimer(q.rt.cfg.RouteWait)
 	defer timer.Stop()
 	select {
-	case <-started:
+	case <-routed:
 	case <-timer.C:
 	}
 }

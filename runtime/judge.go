@@ -200,10 +200,14 @@ func (a *attempt) eachForeign(call func(*entry)) {
 	}
 }
 
-// guarded calls into a handler, and reports it if it panics or blocks.
+// guarded calls into a handler, and reports it if it panics or blocks. While it blocks,
+// its failures are counted only: one record tells it all.
 func (a *attempt) guarded(e *entry, fn func()) error {
 	err := e.guard.call(a.rt.cfg.HandlerTimeout, fn)
-	if err != nil {
+	switch {
+	case errors.Is(err, errSkipped):
+		a.rt.measure(func(m *meters) { m.HandlerErrors.Add(a, 1, a.gauge...) })
+	case err != nil:
 		a.rt.handlerFailed(a, e.name, err)
 	}
 	return err

@@ -163,9 +163,7 @@ func (a *attempt) failureAttrs() []slog.Attr {
 	if f.Stack != "" {
 		attrs = append(attrs, slog.String(taskconv.ExceptionStacktrace, f.Stack))
 	}
-	if len(a.set.handlers) > 0 {
-		attrs = append(attrs, slog.String(taskconv.TaskVerdict, a.verdict.action.String()))
-	}
+	attrs = append(attrs, slog.String(taskconv.TaskVerdict, a.verdict.action.String()))
 	if a.by != "" {
 		attrs = append(attrs, slog.String(taskconv.TaskVerdictHandler, a.by))
 	}

@@ -31,7 +31,7 @@ func (rt *Runtime) Attach(srv *http.Server) {
 		if connContext != nil {
 			ctx = connContext(ctx, c)
 		}
-		if !reflect.TypeOf(c).Comparable() { // can't be found again: as if not attached
+		if !reflect.ValueOf(c).Comparable() { // can't be found again: as if not attached
 			return ctx
 		}
 		tracked := new(conn)
@@ -42,7 +42,7 @@ func (rt *Runtime) Attach(srv *http.Server) {
 		if connState != nil {
 			connState(c, state)
 		}
-		if state == http.StateNew || state == http.StateActive || !reflect.TypeOf(c).Comparable() {
+		if state == http.StateNew || state == http.StateActive || !reflect.ValueOf(c).Comparable() {
 			return
 		}
 		v, ok := conns.Load(c)
