@@ -1,0 +1,5 @@
+//go:build !race
+
+package postlude_test
+
+const raceEnabled = false
