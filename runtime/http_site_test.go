@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -171,7 +172,11 @@ type tapKey struct{}
 
 func tapOf(r *http.Request) *tap { return r.Context().Value(tapKey{}).(*tap) }
 
+// Write gives the others time, so that a task that does not wait for it is found out.
 func (c *tap) Write(p []byte) (int, error) {
+	for range 100 {
+		runtime.Gosched()
+	}
 	n, err := c.Conn.Write(p)
 	c.mu.Lock()
 	defer c.mu.Unlock()

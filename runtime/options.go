@@ -103,8 +103,10 @@ func OnError(hs ...ErrorHandler) Option {
 // a task's name with an id in it ruins the metrics.
 func Attributes(kvs ...attribute.KeyValue) Option {
 	return option(func(s *settings) {
-		s.attrs = append(s.attrs, kvs...)
 		for _, kv := range kvs {
+			// The later wins: a record must not have a key twice.
+			s.attrs = slices.DeleteFunc(slices.Clone(s.attrs), func(a attribute.KeyValue) bool { return a.Key == kv.Key })
+			s.attrs = append(s.attrs, kv)
 			s.refuse(!kv.Valid(), "Attributes has one without a key or value: %q", string(kv.Key))
 		}
 	})
@@ -133,7 +135,6 @@ func (s *settings) refuse(wrong bool, format string, args ...any) {
 func (s *settings) extend(apply func(*settings)) *settings {
 	next := *s
 	next.handlers = nil // the new ones come first
-	next.attrs = slices.Clip(next.attrs)
 	next.faults = slices.Clip(next.faults)
 	apply(&next)
 	next.foreign = s.foreign || slices.ContainsFunc(next.handlers, (*entry).foreign)

@@ -36,7 +36,7 @@ func checksResponse(t *testing.T, r *http.Request, status int, body string, ran 
 	})
 }
 
-// TestAttachedWaitsForLastByte: 2,000 requests, of which some 50 would have their tasks
+// TestAttachedWaitsForLastByte: 2,000 requests, many of which would have their tasks
 // too early without Attach.
 func TestAttachedWaitsForLastByte(t *testing.T) {
 	const clients, each = 4, 500
@@ -78,7 +78,7 @@ func TestAttachedWaitsForLastByte(t *testing.T) {
 
 // TestAttachedResponses: whatever kind of response it is, its tasks wait for all of it.
 func TestAttachedResponses(t *testing.T) {
-	big := strings.Repeat("0123456789abcdef", 64<<10) // 1 MiB: beyond all buffers
+	big := strings.Repeat("0123456789abcdef", 16<<10) // 256 KiB: beyond all buffers
 	tests := []struct {
 		name   string
 		method string
