@@ -123,7 +123,9 @@ func (a *attempt) startSpan() {
 	if a.exported || a.set.foreign {
 		a.tell()
 	}
-	a.eachForeign(func(e *entry) { e.OnStart(a, a.span) })
+	if a.set.foreign {
+		a.eachForeign(func(e *entry) { e.OnStart(a, a.span) })
+	}
 }
 
 func (a *attempt) addLink(sc trace.SpanContext) {

@@ -38,12 +38,13 @@ func (a *attempt) tell() {
 	}
 	a.told = true
 	kvs := make([]attribute.KeyValue, 0, 4+len(a.set.attrs))
+	id, args := a.shown()
 	kvs = append(kvs,
-		attribute.String(taskconv.TaskID, a.ID()),
+		attribute.String(taskconv.TaskID, id),
 		attribute.Int(taskconv.TaskAttempt, a.number),
 		attribute.Float64(taskconv.TaskQueueDelay, a.queued.Seconds()),
 	)
-	if args := a.renderedArgs(); args != "" {
+	if args != "" {
 		kvs = append(kvs, attribute.String(taskconv.TaskArgs, string(args)))
 	}
 	a.span.SetAttributes(append(kvs, a.set.attrs...)...)
@@ -109,7 +110,9 @@ func (a *attempt) markSucceeded() {
 	if a.told { // somebody reads the span
 		a.span.SetAttributes(attribute.String(taskconv.TaskOutcome, taskconv.OutcomeOK))
 	}
-	a.eachForeign(func(e *entry) { e.OnEnding(a.span) })
+	if a.set.foreign {
+		a.eachForeign(func(e *entry) { e.OnEnding(a.span) })
+	}
 }
 
 // ask has the handlers decide, in order. Ours are asked until one has decided;
@@ -176,7 +179,9 @@ func (a *attempt) finishSpan() {
 	if p != nil {
 		a.rt.telemetryFailed(a, "ending the span", p)
 	}
-	a.eachForeign(func(e *entry) { e.OnEnd(a.readOnly()) })
+	if a.set.foreign {
+		a.eachForeign(func(e *entry) { e.OnEnd(a.readOnly()) })
+	}
 }
 
 // readOnly is the span as OnEnd gets it: it answers FailureOf, but nothing can be
@@ -188,11 +193,9 @@ func (a *attempt) readOnly() sdktrace.ReadOnlySpan {
 	return &failedSpan{a.span, a.failure}
 }
 
-// eachForeign calls the processors that are not ours, each contained.
+// eachForeign calls the processors that are not ours, each contained. Where there are
+// none, the caller saves itself the closure.
 func (a *attempt) eachForeign(call func(*entry)) {
-	if !a.set.foreign {
-		return
-	}
 	for _, e := range a.set.handlers {
 		if !e.ours {
 			_ = a.guarded(e, func() { call(e) })

@@ -24,14 +24,16 @@ func (rt *Runtime) measure(record func(*meters)) {
 	_ = panics.Try(func() { record(rt.meters) })
 }
 
-// renderedArgs renders the arguments when something first records them.
-func (t *task) renderedArgs() render.JSON {
-	t.draw.Do(func() {
+// shown returns the id and the arguments as telemetry shows them. They are made at most
+// once, when something first records them.
+func (t *task) shown() (id string, args render.JSON) {
+	t.show.Do(func() {
+		t.idText = t.ID()
 		if t.job.def != nil {
 			t.args = t.rt.render.JSON(t.job.args)
 		}
 	})
-	return t.args
+	return t.idText, t.args
 }
 
 // emit writes one record about the task: what the plan holds, ids and arguments, then
@@ -42,20 +44,23 @@ func (t *task) emit(ctx context.Context, attempt int, level slog.Level, event, m
 		if !t.log.Enabled(ctx, level) {
 			return
 		}
-		r := slog.NewRecord(time.Now(), level, msg, 0)
-		r.AddAttrs(slog.String(taskconv.LogEvent, event))
-		r.AddAttrs(traceAttrs(trace.SpanContextFromContext(ctx))...)
-		r.AddAttrs(slog.String(taskconv.TaskID, t.ID()))
+		id, args := t.shown()
+		all := make([]slog.Attr, 0, 24) // on the stack
+		all = append(all, slog.String(taskconv.LogEvent, event))
+		all = appendTrace(all, trace.SpanContextFromContext(ctx))
+		all = append(all, slog.String(taskconv.TaskID, id))
 		if attempt > 0 {
-			r.AddAttrs(slog.Int(taskconv.TaskAttempt, attempt))
+			all = append(all, slog.Int(taskconv.TaskAttempt, attempt))
 		}
-		if args := t.renderedArgs(); args != "" {
-			r.AddAttrs(slog.Any(taskconv.TaskArgs, args))
+		if args != "" {
+			all = append(all, slog.Any(taskconv.TaskArgs, args))
 		}
-		r.AddAttrs(attrs...)
+		all = append(all, attrs...)
 		for _, kv := range t.set.attrs {
-			r.AddAttrs(slog.Any(string(kv.Key), kv.Value.AsInterface()))
+			all = append(all, slog.Any(string(kv.Key), kv.Value.AsInterface()))
 		}
+		r := slog.NewRecord(time.Now(), level, msg, 0)
+		r.AddAttrs(all...)
 		_ = t.log.Handle(ctx, r)
 	})
 	if p != nil { // the logger is broken: a metric is all that is left
@@ -67,15 +72,14 @@ func (a *attempt) emit(level slog.Level, event, msg string, attrs ...slog.Attr) 
 	a.task.emit(a, a.number, level, event, msg, attrs...)
 }
 
-func traceAttrs(sc trace.SpanContext) []slog.Attr {
+func appendTrace(attrs []slog.Attr, sc trace.SpanContext) []slog.Attr {
 	if !sc.IsValid() {
-		return nil
+		return attrs
 	}
-	return []slog.Attr{
+	return append(attrs,
 		slog.String(taskconv.LogTraceID, sc.TraceID().String()),
 		slog.String(taskconv.LogSpanID, sc.SpanID().String()),
-		slog.String(taskconv.LogTraceFlags, sc.TraceFlags().String()),
-	}
+		slog.String(taskconv.LogTraceFlags, sc.TraceFlags().String()))
 }
 
 func millis(key string, d time.Duration) slog.Attr {

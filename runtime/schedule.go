@@ -116,8 +116,9 @@ type task struct {
 	due     int64 // not before this time
 	readyAt int64
 	attempt atomic.Int32 // the last that began; Shutdown reads it, too
-	args    render.JSON  // rendered when first asked for
-	draw    sync.Once
+	show    sync.Once    // makes what follows, when it is first recorded
+	idText  string
+	args    render.JSON
 	prev    trace.SpanContext
 
 	// The queue's, guarded by its lock.

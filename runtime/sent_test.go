@@ -36,7 +36,7 @@ func checksResponse(t *testing.T, r *http.Request, status int, body string, ran 
 	})
 }
 
-// TestAttachedWaitsForLastByte: 2,000 requests, many of which would have their tasks
+// TestAttachedWaitsForLastByte: 2,000 requests, nearly all of which would have their tasks
 // too early without Attach.
 func TestAttachedWaitsForLastByte(t *testing.T) {
 	const clients, each = 4, 500

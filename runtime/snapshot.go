@@ -123,10 +123,11 @@ func (f *failures) newestFirst() []FailureInfo {
 // remember keeps a failure for the snapshot.
 func (rt *Runtime) remember(a *attempt) {
 	f := a.failure
+	_, args := a.shown()
 	info := FailureInfo{
 		TaskInfo: a.info(), Time: time.Now(), Kind: f.Kind, ErrorType: f.ErrorType,
 		Message: head(errorText(f.Err), maxMessage), Stack: head(f.Stack, maxStack),
-		Args: string(a.renderedArgs()), Verdict: a.verdict.action.String(), Handler: a.by,
+		Args: string(args), Verdict: a.verdict.action.String(), Handler: a.by,
 		SpanContext: f.SpanContext,
 	}
 	rt.mu.Lock()
