@@ -1,12 +1,11 @@
 package logging
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
 
+	"github.com/postlude/postlude/internal/errs"
 	"github.com/postlude/postlude/internal/render"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
@@ -53,37 +52,14 @@ func exception(v slog.Value) slog.Attr {
 	case nil:
 		return slog.Attr{}
 	case error:
-		return inline(slog.String(taskconv.ErrorType, errorType(x)),
-			slog.String(taskconv.ExceptionMessage, errorText(x)))
+		return inline(slog.String(taskconv.ErrorType, errs.Type(x)),
+			slog.String(taskconv.ExceptionMessage, errs.Text(x)))
 	default:
 		return inline(slog.String(taskconv.ExceptionMessage, renderer.JSON(x).String()))
 	}
 }
 
 func inline(attrs ...slog.Attr) slog.Attr { return slog.Attr{Value: slog.GroupValue(attrs...)} }
-
-// errorType names the error's type, looking through fmt's wrapping, which says nothing.
-func errorType(err error) string {
-	for strings.HasPrefix(fmt.Sprintf("%T", err), "*fmt.wrapError") {
-		next := errors.Unwrap(err)
-		if next == nil {
-			break
-		}
-		err = next
-	}
-	return fmt.Sprintf("%T", err)
-}
-
-// errorText is err.Error, contained: slog recovers from a panic in a value, but
-// not from one in ReplaceAttr.
-func errorText(err error) (s string) {
-	defer func() {
-		if recover() != nil {
-			s = fmt.Sprintf("!PANIC: Error of %T", err)
-		}
-	}()
-	return err.Error()
-}
 
 // otelName leaves nearly everything as it is: OTel's names are the ones that
 // the runtime uses.

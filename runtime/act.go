@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/postlude/postlude/internal/errs"
 	"github.com/postlude/postlude/internal/panics"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
@@ -43,7 +44,7 @@ func (a *attempt) inSpan(prefix string, fn func(context.Context) error) error {
 	if err != nil {
 		_, errType := classify(err, nil)
 		span.SetAttributes(attribute.String(taskconv.ErrorType, errType))
-		span.SetStatus(codes.Error, errorText(err))
+		span.SetStatus(codes.Error, errs.Text(err))
 	}
 	if p := panics.Try(func() { span.End() }); p != nil {
 		a.rt.telemetryFailed(a, "ending a span", p)

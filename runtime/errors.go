@@ -4,8 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"go.opentelemetry.io/otel/semconv/v1.43.0"
-
+	"github.com/postlude/postlude/internal/errs"
 	"github.com/postlude/postlude/internal/panics"
 )
 
@@ -79,7 +78,7 @@ func classify(err, ended error) (Kind, string) {
 	switch {
 	case errors.As(err, &p):
 		if _, ok := p.Value.(error); ok && p.Value != error(ErrGoexit) {
-			return KindPanic, errorType(p.Value.(error))
+			return KindPanic, errs.Type(p.Value.(error))
 		}
 		return KindPanic, string(KindPanic)
 	case ended != nil && errors.Is(ended, context.DeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
@@ -87,23 +86,5 @@ func classify(err, ended error) (Kind, string) {
 	case ended != nil, errors.Is(err, context.Canceled):
 		return KindCanceled, string(KindCanceled)
 	}
-	return KindError, errorType(err)
-}
-
-// errorType is OpenTelemetry's error.type: what an ErrorType method says, else the
-// type seen through fmt.Errorf's wrapping. The method is user code: it may panic.
-func errorType(err error) (name string) {
-	if p := panics.Try(func() { name = semconv.ErrorType(err).Value.AsString() }); p != nil {
-		return string(KindPanic)
-	}
-	return name
-}
-
-// errorText is err.Error(), which is user code too: a nil pointer in an error
-// interface is the usual way to make it panic.
-func errorText(err error) (text string) {
-	if p := panics.Try(func() { text = err.Error() }); p != nil {
-		return "(the error's Error method panicked: " + p.Error() + ")"
-	}
-	return text
+	return KindError, errs.Type(err)
 }

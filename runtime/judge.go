@@ -12,6 +12,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/postlude/postlude/internal/errs"
 	"github.com/postlude/postlude/internal/panics"
 	"github.com/postlude/postlude/internal/taskctx"
 	"github.com/postlude/postlude/runtime/taskconv"
@@ -86,7 +87,7 @@ func stackOf(err error) (stack string) {
 
 // markFailed writes the failure on the span.
 func (a *attempt) markFailed() {
-	f, text := a.failure, errorText(a.err)
+	f, text := a.failure, errs.Text(a.err)
 	a.tell()
 	a.span.SetAttributes(
 		attribute.String(taskconv.TaskOutcome, string(f.Kind)),

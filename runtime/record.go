@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/postlude/postlude/internal/errs"
 	"github.com/postlude/postlude/internal/panics"
 	"github.com/postlude/postlude/internal/render"
 	"github.com/postlude/postlude/otelx"
@@ -162,7 +163,7 @@ func (a *attempt) failureAttrs() []slog.Attr {
 		millis(taskconv.LogDurationMS, f.Elapsed),
 		millis(taskconv.LogQueueDelayMS, a.queued),
 		slog.String(taskconv.ErrorType, f.ErrorType),
-		slog.String(taskconv.ExceptionMessage, errorText(f.Err)),
+		slog.String(taskconv.ExceptionMessage, errs.Text(f.Err)),
 	}
 	if f.Stack != "" {
 		attrs = append(attrs, slog.String(taskconv.ExceptionStacktrace, f.Stack))
@@ -184,8 +185,8 @@ func (rt *Runtime) handlerFailed(a *attempt, handler string, err error) {
 	rt.measure(func(m *meters) { m.HandlerErrors.Add(a, 1, a.gauge...) })
 	attrs := []slog.Attr{
 		slog.String(taskconv.LogHandler, handler),
-		slog.String(taskconv.ErrorType, errorType(err)),
-		slog.String(taskconv.ExceptionMessage, errorText(err)),
+		slog.String(taskconv.ErrorType, errs.Type(err)),
+		slog.String(taskconv.ExceptionMessage, errs.Text(err)),
 	}
 	if stack := stackOf(err); stack != "" {
 		attrs = append(attrs, slog.String(taskconv.ExceptionStacktrace, stack))

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/postlude/postlude/internal/errs"
 )
 
 // TaskInfo describes one task.
@@ -126,7 +128,7 @@ func (rt *Runtime) remember(a *attempt) {
 	_, args := a.shown()
 	info := FailureInfo{
 		TaskInfo: a.info(), Time: time.Now(), Kind: f.Kind, ErrorType: f.ErrorType,
-		Message: head(errorText(f.Err), maxMessage), Stack: head(f.Stack, maxStack),
+		Message: head(errs.Text(f.Err), maxMessage), Stack: head(f.Stack, maxStack),
 		Args: string(args), Verdict: a.verdict.action.String(), Handler: a.by,
 		SpanContext: f.SpanContext,
 	}
