@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/metric/noop"
 
 	"github.com/postlude/postlude/runtime/taskconv"
 )
@@ -29,7 +30,7 @@ type Instruments struct {
 }
 
 // NewInstruments makes the instruments with m. The error joins those of all that
-// could not be made.
+// could not be made; they do nothing then, but none is nil.
 func NewInstruments(m metric.Meter) (*Instruments, error) {
 	b := builder{meter: m}
 	in := &Instruments{
@@ -56,22 +57,25 @@ type builder struct {
 func (b *builder) seconds(name, description string) metric.Float64Histogram {
 	h, err := b.meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description),
 		metric.WithExplicitBucketBoundaries(durationBounds...))
-	return keep(b, h, err)
+	return keep[metric.Float64Histogram](b, h, err, noop.Float64Histogram{})
 }
 
 func (b *builder) gauge(name, unit, description string) metric.Int64UpDownCounter {
 	c, err := b.meter.Int64UpDownCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
-	return keep(b, c, err)
+	return keep[metric.Int64UpDownCounter](b, c, err, noop.Int64UpDownCounter{})
 }
 
 func (b *builder) counter(name, unit, description string) metric.Int64Counter {
 	c, err := b.meter.Int64Counter(name, metric.WithUnit(unit), metric.WithDescription(description))
-	return keep(b, c, err)
+	return keep[metric.Int64Counter](b, c, err, noop.Int64Counter{})
 }
 
-func keep[T any](b *builder, instrument T, err error) T {
+func keep[T any](b *builder, instrument T, err error, instead T) T {
 	if err != nil {
 		b.errs = append(b.errs, err)
+	}
+	if any(instrument) == nil { // the SDK's meters return one along with an error, others need not
+		return instead
 	}
 	return instrument
 }

@@ -2,8 +2,6 @@ package otelx
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +12,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/postlude/postlude/runtime/taskconv"
 )
 
 // ended is a real SDK span that has ended. localSpan embeds it, because the SDK's
@@ -34,10 +34,6 @@ var ended = func() sdktrace.ReadWriteSpan {
 	return rw
 }()
 
-// limit bounds the attributes, events and links of a span that is recorded
-// locally, each: the SDK's default for a recorded one.
-const limit = 128
-
 // localSpan records what the SDK does not, so that a span processor of ours can
 // read and write every span. Every call goes to the inner span too, which ignores
 // it unless it belongs to a tracer that records in its own way.
@@ -50,9 +46,9 @@ type localSpan struct {
 	start    time.Time
 
 	mu      sync.Mutex // guards what follows
-	name    string     // "": the template's
+	name    string
 	end     time.Time
-	attrs   []attribute.KeyValue // beyond the template's
+	attrs   []attribute.KeyValue // nil while they are the template's, which are shared
 	events  []sdktrace.Event
 	links   []sdktrace.Link
 	status  sdktrace.Status
@@ -88,9 +84,11 @@ func (s *localSpan) IsRecording() bool {
 
 func (s *localSpan) SetAttributes(kv ...attribute.KeyValue) {
 	s.record(func() {
-		n := max(0, min(len(kv), limit-len(s.attrs)))
-		s.attrs = append(s.attrs, kv[:n]...)
-		s.dropped.attrs += len(kv) - n
+		if s.attrs == nil {
+			s.attrs = make([]attribute.KeyValue, 0, len(s.template.attrs)+len(kv))
+			s.attrs = append(s.attrs, s.template.attrs...)
+		}
+		s.attrs = put(s.attrs, kv, &s.dropped.attrs)
 	})
 	s.inner.SetAttributes(kv...)
 }
@@ -119,37 +117,40 @@ func (s *localSpan) AddEvent(name string, opts ...trace.EventOption) {
 	s.inner.AddEvent(name, opts...)
 }
 
-// RecordError adds an exception event, as the SDK does.
+// RecordError adds an exception event, as the SDK does. err's methods are user code:
+// they are not called under the lock, nor for a span that has ended.
 func (s *localSpan) RecordError(err error, opts ...trace.EventOption) {
 	if err == nil {
 		return
 	}
-	s.record(func() {
-		s.addEvent("exception", append(slices.Clone(opts), trace.WithAttributes(
-			attribute.String("exception.type", typeName(err)),
-			attribute.String("exception.message", err.Error()),
-		))...)
-	})
+	if s.IsRecording() {
+		all := append(slices.Clone(opts), trace.WithAttributes(
+			attribute.String(taskconv.ExceptionType, typeName(err)),
+			attribute.String(taskconv.ExceptionMessage, err.Error())))
+		if c := trace.NewEventConfig(opts...); c.StackTrace() {
+			all = append(all, trace.WithAttributes(attribute.String(taskconv.ExceptionStacktrace, stack())))
+		}
+		s.record(func() { s.addEvent(taskconv.ExceptionEvent, all...) })
+	}
 	s.inner.RecordError(err, opts...)
 }
 
 func (s *localSpan) addEvent(name string, opts ...trace.EventOption) {
-	if len(s.events) >= limit {
-		s.dropped.events++
-		return
-	}
 	c := trace.NewEventConfig(opts...)
-	s.events = append(s.events, sdktrace.Event{Name: name, Attributes: c.Attributes(), Time: c.Timestamp()})
+	e := sdktrace.Event{Name: name, Time: c.Timestamp()}
+	e.Attributes, e.DroppedAttributeCount = capped(c.Attributes())
+	s.events = push(s.events, e, &s.dropped.events)
 }
 
+// AddLink ignores a link that says nothing, as the SDK does.
 func (s *localSpan) AddLink(l trace.Link) {
-	s.record(func() {
-		if len(s.links) >= limit {
-			s.dropped.links++
-			return
-		}
-		s.links = append(s.links, sdktrace.Link{SpanContext: l.SpanContext, Attributes: l.Attributes})
-	})
+	if l.SpanContext.IsValid() || len(l.Attributes) > 0 || l.SpanContext.TraceState().Len() > 0 {
+		s.record(func() {
+			link := sdktrace.Link{SpanContext: l.SpanContext}
+			link.Attributes, link.DroppedAttributeCount = capped(l.Attributes)
+			s.links = push(s.links, link, &s.dropped.links)
+		})
+	}
 	s.inner.AddLink(l)
 }
 
@@ -159,6 +160,7 @@ func (s *localSpan) Parent() trace.SpanContext            { return s.parent }
 func (s *localSpan) SpanKind() trace.SpanKind             { return s.template.kind }
 func (s *localSpan) StartTime() time.Time                 { return s.start }
 func (s *localSpan) ChildSpanCount() int                  { return 0 }
+func (s *localSpan) Name() string                         { return read(s, func() string { return s.name }) }
 func (s *localSpan) DroppedAttributes() int               { return read(s, func() int { return s.dropped.attrs }) }
 func (s *localSpan) DroppedEvents() int                   { return read(s, func() int { return s.dropped.events }) }
 func (s *localSpan) DroppedLinks() int                    { return read(s, func() int { return s.dropped.links }) }
@@ -175,30 +177,12 @@ func (s *localSpan) Links() []sdktrace.Link {
 	return read(s, func() []sdktrace.Link { return slices.Clone(s.links) })
 }
 
-func (s *localSpan) Name() string {
-	return read(s, func() string {
-		if s.name != "" {
-			return s.name
-		}
-		return s.template.name
-	})
-}
-
-// Attributes returns the template's attributes and those set since; of those with
-// the same key, the last.
 func (s *localSpan) Attributes() []attribute.KeyValue {
 	return read(s, func() []attribute.KeyValue {
-		all := slices.Concat(s.template.attrs, s.attrs)
-		seen := make(map[attribute.Key]struct{}, len(all))
-		kept := all[:0:0]
-		for _, kv := range slices.Backward(all) {
-			if _, dup := seen[kv.Key]; !dup {
-				seen[kv.Key] = struct{}{}
-				kept = append(kept, kv)
-			}
+		if s.attrs == nil {
+			return slices.Clone(s.template.attrs)
 		}
-		slices.Reverse(kept)
-		return kept
+		return slices.Clone(s.attrs)
 	})
 }
 
@@ -215,17 +199,4 @@ func read[T any](s *localSpan, fn func() T) T {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return fn()
-}
-
-// typeName is the SDK's exception.type: the dynamic type, seen through the
-// wrapping of fmt.Errorf.
-func typeName(err error) string {
-	for {
-		name := fmt.Sprintf("%T", err)
-		inner := errors.Unwrap(err)
-		if name != "*fmt.wrapError" || inner == nil {
-			return name
-		}
-		err = inner
-	}
 }

@@ -9,7 +9,6 @@ import (
 	"go.opentelemetry.io/otel/sdk/instrumentation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
-	"go.opentelemetry.io/otel/trace/noop"
 )
 
 // Template is what the spans of one kind have in common. It is computed once, as
@@ -21,7 +20,8 @@ type Template struct {
 	name    string
 	kind    trace.SpanKind
 	newRoot bool
-	attrs   []attribute.KeyValue
+	attrs   []attribute.KeyValue // shared by the local spans, which never write to it
+	dropped int                  // attributes that were given and are not in attrs
 	opts    []trace.SpanStartOption
 }
 
@@ -38,15 +38,16 @@ type TemplateConfig struct {
 // NewTemplate prepares spans of one kind.
 func NewTemplate(c TemplateConfig) *Template {
 	t := &Template{
-		tracer: c.Tracer, scope: c.Scope, name: c.Name, kind: c.Kind, newRoot: c.NewRoot,
-		attrs: slices.Clip(slices.Clone(c.Attributes)),
+		tracer: c.Tracer, scope: c.Scope, name: c.Name, newRoot: c.NewRoot,
+		kind: trace.ValidateSpanKind(c.Kind), // unspecified means internal
 	}
+	t.attrs = put(nil, c.Attributes, &t.dropped)
 	t.opts = append(t.opts, trace.WithSpanKind(c.Kind))
 	if c.NewRoot {
 		t.opts = append(t.opts, trace.WithNewRoot())
 	}
-	if len(t.attrs) > 0 {
-		t.opts = append(t.opts, trace.WithAttributes(t.attrs...))
+	if len(c.Attributes) > 0 { // all of them: the SDK counts what it drops
+		t.opts = append(t.opts, trace.WithAttributes(slices.Clone(c.Attributes)...))
 	}
 	t.opts = slices.Clip(t.opts)
 	return t
@@ -54,11 +55,11 @@ func NewTemplate(c TemplateConfig) *Template {
 
 // Start starts a span and returns it with a context that carries it. The span
 // can be read whatever the sampler decided: it is the SDK's own if that records,
-// and one that records locally otherwise (not sampled, a no-op provider, a
-// provider that was shut down, a tracer that is not the SDK's).
+// and one that records locally otherwise (not sampled, a no-op provider, a tracer
+// made by a provider that was shut down, a tracer that is not the SDK's).
 //
-// exported tells whether the SDK records, so that attributes that only an
-// exporter would read need not be computed.
+// exported tells whether the provider records too, so that attributes that only an
+// exporter would read need not be computed otherwise.
 func (t *Template) Start(ctx context.Context) (_ context.Context, span sdktrace.ReadWriteSpan, exported bool) {
 	parent := ctx
 	ctx, inner := t.tracer.Start(ctx, t.name, t.opts...)
@@ -69,14 +70,21 @@ func (t *Template) Start(ctx context.Context) (_ context.Context, span sdktrace.
 	return trace.ContextWithSpan(ctx, local), local, inner.IsRecording()
 }
 
-// StartLocal is Start without the tracer: for when that can't be used.
+// StartLocal is Start without the tracer: for when that can't be used. As without an
+// SDK, the span context is the parent's, so that what follows stays in the trace.
 func (t *Template) StartLocal(ctx context.Context) (context.Context, sdktrace.ReadWriteSpan) {
-	local := t.local(ctx, noop.Span{})
+	var parent trace.SpanContext
+	if !t.newRoot {
+		parent = trace.SpanContextFromContext(ctx)
+	}
+	ctx = trace.ContextWithSpanContext(ctx, parent)
+	local := t.local(ctx, trace.SpanFromContext(ctx))
 	return trace.ContextWithSpan(ctx, local), local
 }
 
 func (t *Template) local(ctx context.Context, inner trace.Span) *localSpan {
-	s := &localSpan{ReadWriteSpan: ended, template: t, inner: inner, start: time.Now()}
+	s := &localSpan{ReadWriteSpan: ended, template: t, inner: inner, start: time.Now(), name: t.name}
+	s.dropped.attrs = t.dropped
 	if !t.newRoot {
 		s.parent = trace.SpanContextFromContext(ctx)
 	}

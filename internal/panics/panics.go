@@ -16,8 +16,8 @@ var ErrGoexit = errors.New("runtime.Goexit was called")
 type Error struct {
 	// Value is what panic was called with; ErrGoexit after a runtime.Goexit.
 	Value any
-	// Stack is the stack of the goroutine at the panic, as text, without the
-	// frames of the recovery itself.
+	// Stack is the stack of the goroutine at the panic or the call of Goexit, as text,
+	// without the frames of the recovery itself.
 	Stack string
 }
 
@@ -40,10 +40,11 @@ func (e *Error) Unwrap() error {
 // that called recover. A nil value means runtime.Goexit: since Go 1.21, recover
 // returns nil only for it (panic(nil) yields a *runtime.PanicNilError).
 func Recovered(value any) *Error {
+	origin := "\npanic("
 	if value == nil {
-		value = ErrGoexit
+		value, origin = ErrGoexit, "\nruntime.Goexit("
 	}
-	return &Error{Value: value, Stack: trim(debug.Stack())}
+	return &Error{Value: value, Stack: trim(debug.Stack(), origin)}
 }
 
 // Try calls fn and returns its panic as an error. A runtime.Goexit in fn still
@@ -58,16 +59,16 @@ func Try(fn func()) (err *Error) {
 	return nil
 }
 
-// trim cuts the frames between the top of the stack and the panic: they show
-// how we looked, not what happened. Without a panic frame (Goexit) it cuts none.
-func trim(stack []byte) string {
+// trim cuts the frames from the top of the stack down to that of origin: they show
+// how we looked, not what happened. A stack without origin is left whole.
+func trim(stack []byte, origin string) string {
 	header, frames, ok := bytes.Cut(stack, []byte("\n"))
 	if !ok {
 		return string(stack)
 	}
-	// The first panic( frame from the top is that of the panic being recovered; those
-	// below it, of a panic during which a deferred function panicked again, are news.
-	at := bytes.Index(frames, []byte("\npanic("))
+	// The first from the top is that of what is being recovered. One below it, of a
+	// panic during which a deferred function panicked or called Goexit, is news.
+	at := bytes.Index(frames, []byte(origin))
 	if at < 0 {
 		return string(stack)
 	}
