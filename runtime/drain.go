@@ -109,9 +109,7 @@ func (rt *Runtime) grace(ctx context.Context) {
 // shielded.
 func (rt *Runtime) sweep(reason string, match func(*task) bool) {
 	dropped, run := rt.queue.sweep(match)
-	for _, t := range dropped {
-		rt.dropped(t, reason)
-	}
+	rt.dropAll(dropped, reason)
 	for _, t := range run {
 		if !t.set.shield {
 			t.stop(ErrShuttingDown)
@@ -138,8 +136,26 @@ func (q *queue) sweep(match func(*task) bool) (waiting, run []*task) {
 	return waiting, run
 }
 
-// dropped records and publishes that t was dropped.
-func (rt *Runtime) dropped(t *task, reason string) {
+// dropAll records and publishes that tasks were dropped. It does so on a goroutine of
+// its own, and on another should user code end that: an argument's LogValue may.
+func (rt *Runtime) dropAll(tasks []*task, reason string) {
+	for len(tasks) > 0 {
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for len(tasks) > 0 {
+				t := tasks[0]
+				tasks = tasks[1:]
+				rt.drop(t, reason)
+			}
+		}()
+		<-ended
+	}
+}
+
+func (rt *Runtime) drop(t *task, reason string) {
+	defer rt.queue.dropped(t)
+	rt.leave(t, StateDropped)
 	rt.countDropped(t.ctx, t, reason)
 	rt.measure(func(m *meters) { m.Pending.Add(t.ctx, -1, t.gauge...) })
 	level := slog.LevelWarn
@@ -149,9 +165,11 @@ func (rt *Runtime) dropped(t *task, reason string) {
 	t.emit(t.ctx, int(t.attempt.Load()), level, taskconv.EventDropped, "task dropped by shutdown",
 		slog.String(taskconv.TaskOutcome, taskconv.OutcomeDropped),
 		slog.String(taskconv.LogReason, reason))
-	rt.leave(t, StateDropped)
+}
+
+// dropped publishes the fate of a task that sweep took out.
+func (q *queue) dropped(t *task) {
 	t.begin()
-	q := rt.queue
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.count(t, pending, -1)

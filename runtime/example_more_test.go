@@ -104,7 +104,7 @@ var shop http.Handler = func() http.Handler {
 func TestOrder(t *testing.T) {
 	h := postludetest.New(t, postlude.Config{})
 	h.Serve(shop, httptest.NewRequest("POST", "/orders/o-17", nil))
-	h.Settle() // nothing runs, waits or retries any more
+	h.Settle()                                         // nothing runs, waits or retries any more
 	if n := len(h.Spans("run send_receipt")); n != 1 { // sampled or not
 		t.Errorf("%d attempts", n)
 	}

@@ -39,9 +39,12 @@ func (p *tracer) calls() []string {
 }
 
 func (p *tracer) OnStart(_ context.Context, s sdktrace.ReadWriteSpan) { p.note("OnStart %s", s.Name()) }
-func (p *tracer) OnEnd(s sdktrace.ReadOnlySpan)                       { p.note("OnEnd %s", s.Name()) }
-func (p *tracer) Shutdown(context.Context) error                      { p.note("Shutdown"); return nil }
-func (p *tracer) ForceFlush(context.Context) error                    { p.note("ForceFlush"); return nil }
+
+func (p *tracer) OnEnd(s sdktrace.ReadOnlySpan) { p.note("OnEnd %s", s.Name()) }
+
+func (p *tracer) Shutdown(context.Context) error { p.note("Shutdown"); return nil }
+
+func (p *tracer) ForceFlush(context.Context) error { p.note("ForceFlush"); return nil }
 
 // decider is a processor of the user's own that decides in OnEnding.
 type decider struct {

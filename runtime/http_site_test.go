@@ -190,12 +190,6 @@ func (c *tap) len() int {
 	return len(c.written)
 }
 
-func (c *tap) contains(s string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return bytes.Contains(c.written, []byte(s))
-}
-
 // response parses the HTTP/1 response that begins at offset. It fails if the response
 // is not complete.
 func (c *tap) response(offset int, method string) (*http.Response, string, error) {

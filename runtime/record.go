@@ -202,15 +202,17 @@ func (rt *Runtime) telemetryFailed(a *attempt, doing string, p *PanicError) {
 	rt.handlerFailed(a, "telemetry", fmt.Errorf("%s: %w", doing, p))
 }
 
-// event writes a record that belongs to no task.
+// event writes a record that belongs to no task. There are few, so that a goroutine each
+// is no matter: a log handler may end it.
 func (rt *Runtime) event(ctx context.Context, level slog.Level, event, msg string, attrs ...slog.Attr) {
-	_ = panics.Try(func() {
-		if rt.log.Enabled(ctx, level) {
-			r := slog.NewRecord(time.Now(), level, msg, 0)
-			r.AddAttrs(slog.String(taskconv.LogEvent, event))
-			r.AddAttrs(attrs...)
-			_ = rt.log.Handle(ctx, r)
+	_ = within(ctx, 0, func(ctx context.Context) error {
+		if !rt.log.Enabled(ctx, level) {
+			return nil
 		}
+		r := slog.NewRecord(time.Now(), level, msg, 0)
+		r.AddAttrs(slog.String(taskconv.LogEvent, event))
+		r.AddAttrs(attrs...)
+		return rt.log.Handle(ctx, r)
 	})
 }
 

@@ -103,7 +103,7 @@ func New(cfg Config) (*Runtime, error) {
 	errs := rt.configure(cfg)
 	instruments, err := otelx.NewInstruments(rt.cfg.MeterProvider.Meter(scopeInfo.Name))
 	if err != nil {
-		errs = append(errs, fmt.Errorf("Config.MeterProvider: %w", err))
+		errs = append(errs, fmt.Errorf("in Config.MeterProvider: %w", err))
 	}
 	rt.meters = instruments
 	rt.tracer = rt.cfg.TracerProvider.Tracer(scopeInfo.Name)
@@ -122,19 +122,19 @@ func New(cfg Config) (*Runtime, error) {
 func (rt *Runtime) configure(cfg Config) (errs []error) {
 	atLeast := func(name string, n, least int) {
 		if n < least {
-			errs = append(errs, fmt.Errorf("Config.%s is %d: it must be at least 1, or 0 for the default", name, n))
+			errs = append(errs, fmt.Errorf("%s is %d: it must be at least 1, or 0 for the default", name, n))
 		}
 	}
 	positive := func(name string, d time.Duration) {
 		if d < 0 {
-			errs = append(errs, fmt.Errorf("Config.%s is %v: it must not be negative", name, d))
+			errs = append(errs, fmt.Errorf("%s is %v: it must not be negative", name, d))
 		}
 	}
-	atLeast("Workers", cfg.Workers, 0)
-	atLeast("Queue", cfg.Queue, 0)
-	positive("Grace", cfg.Grace)
-	positive("HandlerTimeout", cfg.HandlerTimeout)
-	positive("WorkTimeout", cfg.WorkTimeout)
+	atLeast("Config.Workers", cfg.Workers, 0)
+	atLeast("Config.Queue", cfg.Queue, 0)
+	positive("Config.Grace", cfg.Grace)
+	positive("Config.HandlerTimeout", cfg.HandlerTimeout)
+	positive("Config.WorkTimeout", cfg.WorkTimeout)
 
 	cfg.Workers = cmp.Or(cfg.Workers, DefaultWorkers)
 	cfg.Queue = cmp.Or(cfg.Queue, DefaultQueue)
@@ -153,7 +153,7 @@ func (rt *Runtime) configure(cfg Config) (errs []error) {
 	rt.cfg = cfg
 	rt.defaults = new(settings).withCall(cfg.Defaults)
 	if err := rt.defaults.err(); err != nil {
-		errs = append(errs, fmt.Errorf("Config.Defaults: %w", err))
+		errs = append(errs, fmt.Errorf("in Config.Defaults: %w", err))
 	}
 	return errs
 }
@@ -163,14 +163,14 @@ func (rt *Runtime) checkTasks() (errs []error) {
 	seen := map[string]bool{}
 	for i, d := range rt.cfg.Tasks {
 		if d == nil || d.definition() == nil {
-			errs = append(errs, fmt.Errorf("Config.Tasks[%d] is nil", i))
+			errs = append(errs, fmt.Errorf("in Config.Tasks[%d]: it is nil", i))
 			continue
 		}
 		if _, err := rt.plansOf(Job{def: d.definition()}); err != nil {
-			errs = append(errs, fmt.Errorf("Config.Tasks[%d]: %w", i, err))
+			errs = append(errs, fmt.Errorf("in Config.Tasks[%d]: %w", i, err))
 		}
 		if seen[d.Name()] {
-			errs = append(errs, fmt.Errorf("Config.Tasks[%d]: a task of the name %q is there already", i, d.Name()))
+			errs = append(errs, fmt.Errorf("in Config.Tasks[%d]: a task of the name %q is there already", i, d.Name()))
 		}
 		seen[d.Name()] = true
 	}

@@ -3,6 +3,9 @@ package postlude_test
 import (
 	"context"
 	"errors"
+	"io"
+	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -196,3 +199,35 @@ func (s panickySampler) ShouldSample(p sdktrace.SamplingParameters) sdktrace.Sam
 }
 
 func (s panickySampler) Description() string { return "panicky" }
+
+// exits is an argument and a log handler that ends the goroutine which looks at it.
+type exits struct{ slog.Handler }
+
+func (exits) LogValue() slog.Value { runtime.Goexit(); return slog.Value{} }
+
+func (exits) Handle(context.Context, slog.Record) error { runtime.Goexit(); return nil }
+func (e exits) WithAttrs([]slog.Attr) slog.Handler      { return e }
+
+// TestGoexitInTelemetry: user code that is called to describe a task may end the worker's
+// goroutine, too. The task gets its fate all the same, and the worker goes on.
+func TestGoexitInTelemetry(t *testing.T) {
+	for name, cfg := range map[string]postlude.Config{
+		"argument":    {Logger: quiet},
+		"log handler": {Logger: slog.New(exits{slog.NewTextHandler(io.Discard, nil)})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg.Workers = 1
+			rt, err := postlude.New(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			task := postlude.Define("job", func(_ context.Context, e exits) error { return errBoom })
+			for range 20 {
+				admitted(t)(postlude.Go(rt.Context(context.Background()), task.With(exits{})))
+			}
+			if r, _ := rt.Shutdown(context.Background()); r.Scheduled != 20 || r.Failed+r.Dropped+r.Canceled != 20 {
+				t.Errorf("%+v", r.Counts)
+			}
+		})
+	}
+}

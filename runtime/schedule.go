@@ -86,13 +86,21 @@ func schedule(ctx context.Context, when timing, j Job, opts []Option) (Run, erro
 		sc.rt.rejected(ctx, t, err)
 		return Run{}, fmt.Errorf("%w (task %q)", err, t.name)
 	}
-	sc.rt.admitted(ctx, t)
-	if when == immediate {
-		sc.rt.queue.release(t)
-	} else {
-		sc.req.advance()
-	}
+	sc.launch(ctx, t)
 	return Run{t}, nil
+}
+
+// launch records that t was admitted, and lets it go. Deferred, as what is recorded may
+// end the goroutine (an argument's LogValue, say), and t must not be left behind.
+func (sc *scope) launch(ctx context.Context, t *task) {
+	defer func() {
+		if t.req == nil {
+			sc.rt.queue.release(t)
+		} else {
+			sc.req.advance()
+		}
+	}()
+	sc.rt.admitted(ctx, t)
 }
 
 func (j Job) label() string {

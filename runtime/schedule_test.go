@@ -13,7 +13,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/baggage"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	postlude "github.com/postlude/postlude/runtime"
@@ -119,7 +118,7 @@ func TestOptionsMerge(t *testing.T) {
 	var got []string
 	for _, s := range h.Spans("") {
 		got = append(got, strings.Join([]string{
-			attrOf(s, "task.shield").Emit(), attrOf(s, "a").Emit(), attrOf(s, "b").Emit(), attrOf(s, "c").Emit(),
+			attrOf(s, "task.shield").String(), attrOf(s, "a").String(), attrOf(s, "b").String(), attrOf(s, "c").String(),
 		}, " "))
 	}
 	want := []string{"false definition default call", "true definition default definition", "true default default "}
@@ -263,7 +262,7 @@ func TestExceptionOptIn(t *testing.T) {
 		t.Setenv("OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN", optIn)
 		h := postludetest.New(t, postlude.Config{})
 		settle(t, h, postlude.Func("job", failing))
-		var s sdktrace.ReadOnlySpan = h.Spans("run job")[0]
+		s := h.Spans("run job")[0]
 		if len(s.Events()) != events {
 			t.Errorf("%q: %d events", optIn, len(s.Events()))
 		}

@@ -2,7 +2,6 @@ package postludetest
 
 import (
 	"context"
-	"fmt"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
@@ -42,7 +41,7 @@ func (h *Harness) sum(data metricdata.Aggregation, attrs []attribute.KeyValue) (
 			total += when(p.Attributes, attrs, float64(p.Count))
 		}
 	default:
-		h.t.Fatal(fmt.Sprintf("postludetest: Metric can't read a %T", data))
+		h.t.Fatalf("postludetest: Metric can't read a %T", data)
 	}
 	return total
 }
