@@ -23,15 +23,17 @@ var errGoexit error = &PanicError{Value: ErrGoexit}
 type guard struct{ blocked atomic.Int32 } // calls that were given up on and still run
 
 // call runs fn within limit. It returns nil, a *PanicError if fn panicked or called
-// runtime.Goexit, errBlocked or errSkipped. It never waits longer than limit;
-// fn may go on, on a goroutine of its own.
+// runtime.Goexit, errBlocked or errSkipped. The time runs from when fn starts: on a busy
+// machine a new goroutine may have to wait for that, and an innocent handler would be
+// taken for a blocked one. After the limit fn may go on, on a goroutine of its own.
 func (g *guard) call(limit time.Duration, fn func()) error {
 	if g.blocked.Load() > 0 {
 		return errSkipped
 	}
 	var decided atomic.Bool // by the first of: fn returned, the time is over
-	ended := make(chan error, 1)
+	ended, began := make(chan error, 1), make(chan struct{})
 	go func() {
+		close(began)
 		err := errGoexit // stays if fn calls runtime.Goexit
 		defer func() {
 			ended <- err
@@ -45,6 +47,7 @@ func (g *guard) call(limit time.Duration, fn func()) error {
 		}
 		err = nil
 	}()
+	<-began
 	timer := time.NewTimer(limit)
 	defer timer.Stop()
 	select {

@@ -43,8 +43,8 @@ func (rt *Runtime) Context(ctx context.Context) context.Context {
 // workers are busy, it waits no longer than Config.RouteWait.
 func (rt *Runtime) Middleware(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if sc := scopeOf(r.Context()); sc != nil && sc.rt == rt && sc.req != nil {
-			next.ServeHTTP(w, r) // an outer one has it in hand
+		if sc := scopeOf(r.Context()); sc != nil && sc.rt == rt && sc.req.open() {
+			next.ServeHTTP(w, r) // an outer Middleware has it in hand
 			return
 		}
 		req := &request{conn: connOf(r), client: r.Context()}
@@ -94,6 +94,16 @@ type request struct {
 	returned bool          // the route handler
 	armed    bool          // somebody will call responseSent
 	sent     bool          // the response
+}
+
+// open tells whether the route handler has not returned yet.
+func (q *request) open() bool {
+	if q == nil {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !q.returned
 }
 
 // admit takes a slot for t and lines it up.

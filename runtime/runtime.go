@@ -30,7 +30,7 @@ const (
 	DefaultWorkers        = 1024
 	DefaultQueue          = 65_536
 	DefaultRouteWait      = 100 * time.Millisecond
-	DefaultHandlerTimeout = time.Second
+	DefaultHandlerTimeout = 5 * time.Second
 	DefaultWorkTimeout    = 30 * time.Second
 )
 

@@ -12,8 +12,10 @@ import (
 //
 //	HTTP/1, attached server  ConnState says Idle or Closed: net/http has handed the last
 //	                         byte to the kernel. Exact.
-//	HTTP/2                   the middleware flushes, so headers and body so far are on
-//	                         their way; then as below. The END_STREAM flag may follow.
+//	HTTP/2                   the middleware flushes, so net/http has headers and body so
+//	                         far in line for the connection; then as below. The kernel
+//	                         may get them some microseconds after a task has started,
+//	                         and the END_STREAM flag may follow.
 //	otherwise                the middleware has returned and net/http has canceled the
 //	                         request's context, which it does right after the handler's
 //	                         return and before it flushes what is left: a window of some

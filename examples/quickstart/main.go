@@ -21,10 +21,10 @@ import (
 )
 
 type args struct{ Order, Email, Card, Fail string } // shown by telemetry, except for the card
-
-var chargeCard = postlude.Define("charge_card", work, postlude.Shield(true)) // survives a SIGTERM
-var updateStock = postlude.Define("update_stock", work)
-var sendReceipt = postlude.Define("send_receipt", work)
+var (
+	chargeCard               = postlude.Define("charge_card", work, postlude.Shield(true)) // survives a SIGTERM
+	updateStock, sendReceipt = postlude.Define("update_stock", work), postlude.Define("send_receipt", work)
+)
 
 func work(ctx context.Context, a args) error {
 	slog.InfoContext(ctx, "working on it", "order", a.Order) // with the ids of trace and task
