@@ -144,7 +144,9 @@ func write(s sdktrace.ReadWriteSpan, op, n byte) {
 
 var someErrors = []error{
 	nil, errors.New("a"), value("b"), (*pointer)(nil), fmt.Errorf("c: %w", value("d")),
-	errors.Join(value("e"), nil), struct{ error }{value("f")}, &struct{ value }{"g"},
+	errors.Join(value("e"), nil),
+	struct{ error }{value("f")},
+	&struct{ value }{"g"},
 }
 
 var someLinks = func() []trace.Link {

@@ -163,16 +163,20 @@ func (s *foreignSpan) SetAttributes(kv ...attribute.KeyValue) {
 }
 func (s *foreignSpan) SetStatus(c codes.Code, _ string) { s.write(func() { s.code = c }) }
 func (s *foreignSpan) AddLink(l trace.Link)             { s.write(func() { s.links = append(s.links, l) }) }
+
 func (s *foreignSpan) AddEvent(name string, _ ...trace.EventOption) {
 	s.write(func() { s.events = append(s.events, name) })
 }
+
 func (s *foreignSpan) RecordError(err error, _ ...trace.EventOption) {
 	s.write(func() { s.errs = append(s.errs, err) })
 }
+
 func (s *foreignSpan) End(opts ...trace.SpanEndOption) {
 	c := trace.NewSpanEndConfig(opts...)
 	s.write(func() { s.ended = append(s.ended, c.Timestamp()) })
 }
+
 func (s *foreignSpan) IsRecording() (is bool) {
 	s.write(func() { is = true })
 	return is

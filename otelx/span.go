@@ -161,10 +161,15 @@ func (s *localSpan) SpanKind() trace.SpanKind             { return s.template.ki
 func (s *localSpan) StartTime() time.Time                 { return s.start }
 func (s *localSpan) ChildSpanCount() int                  { return 0 }
 func (s *localSpan) Name() string                         { return read(s, func() string { return s.name }) }
-func (s *localSpan) DroppedAttributes() int               { return read(s, func() int { return s.dropped.attrs }) }
-func (s *localSpan) DroppedEvents() int                   { return read(s, func() int { return s.dropped.events }) }
-func (s *localSpan) DroppedLinks() int                    { return read(s, func() int { return s.dropped.links }) }
-func (s *localSpan) EndTime() time.Time                   { return read(s, func() time.Time { return s.end }) }
+
+func (s *localSpan) DroppedAttributes() int { return read(s, func() int { return s.dropped.attrs }) }
+
+func (s *localSpan) DroppedEvents() int { return read(s, func() int { return s.dropped.events }) }
+
+func (s *localSpan) DroppedLinks() int { return read(s, func() int { return s.dropped.links }) }
+
+func (s *localSpan) EndTime() time.Time { return read(s, func() time.Time { return s.end }) }
+
 func (s *localSpan) Status() sdktrace.Status {
 	return read(s, func() sdktrace.Status { return s.status })
 }

@@ -121,11 +121,24 @@ func (a *attempt) fallBack() {
 	}
 	a.err = errors.Join(a.err, err)
 	a.failure.Err = a.err
+	a.failure.History = a.history
+	a.escalate(a.notifiers)
 	a.fail()
 }
 
 // runFallback calls the fallback job's function, under its own definition's Timeout.
-func (a *attempt) runFallback(ctx context.Context) error {
+func (a *attempt) runFallback(ctx context.Context) (err error) {
+	start := time.Now()
+	defer func() {
+		if err != nil {
+			past := FailedAttempt{
+				Attempt: a.number, Fallback: true, Start: start, Elapsed: time.Since(start), Err: err,
+				SpanContext: trace.SpanContextFromContext(ctx),
+			}
+			past.Kind, past.ErrorType = classify(err, nil)
+			a.remember(past)
+		}
+	}()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if cause := a.arm(cancel); cause != nil {
@@ -140,24 +153,4 @@ func (a *attempt) runFallback(ctx context.Context) error {
 		return err
 	}
 	return within(ctx, ps.base.timeout, func(ctx context.Context) error { return job.def.invoke(ctx, job.args) })
-}
-
-// escalate ends the task and tells the verdict's notifiers, all of them.
-func (a *attempt) escalate() {
-	a.rt.measure(func(m *meters) { m.Escalations.Add(a, 1, a.gauge...) })
-	err := a.inSpan(taskconv.SpanEscalate, func(ctx context.Context) error {
-		var errs []error
-		for _, n := range a.verdict.notifiers {
-			errs = append(errs, within(ctx, a.rt.cfg.WorkTimeout, func(ctx context.Context) error {
-				return n.Notify(ctx, a.failure)
-			}))
-		}
-		return errors.Join(errs...)
-	})
-	if err != nil {
-		a.rt.handlerFailed(a, a.by, err)
-	} else {
-		a.emit(slog.LevelWarn, taskconv.EventEscalated, "task failure escalated", a.failureAttrs()...)
-	}
-	a.fail()
 }

@@ -37,10 +37,13 @@ type attempt struct {
 	start, end time.Time
 	queued     time.Duration
 
-	err     error
-	failure *Failure // nil after a success
-	verdict Verdict
-	by      string // the handler that gave it
+	err        error
+	failure    *Failure // nil after a success
+	verdict    Verdict
+	by         string     // the handler that gave it
+	notifiers  []Notifier // noted by Escalate
+	escalation string     // what came of telling them
+	overBudget bool       // a retry was refused
 }
 
 // stage is how far an attempt has come.
@@ -59,6 +62,9 @@ func (rt *Runtime) run(w *worker) {
 	t := w.task
 	a := &attempt{task: t, number: int(t.attempt.Add(1)), start: time.Now()}
 	w.now = a
+	if a.number == 1 {
+		rt.budget.attempted(rt.queue.now())
+	}
 	a.begin()
 	a.call()
 	rt.conclude(w)
@@ -79,7 +85,7 @@ func (rt *Runtime) conclude(w *worker) {
 		fallthrough
 	case judging:
 		if a.err != nil && a.failure == nil { // the error's own methods ended the goroutine
-			a.failure = &Failure{Err: a.err, Kind: KindPanic, ErrorType: string(KindPanic), t: a.task}
+			a.failure = &Failure{Err: a.err, Kind: KindPanic, ErrorType: string(KindPanic), t: a.task, info: a.info()}
 		}
 		a.stage = acting
 		a.act()
@@ -184,7 +190,8 @@ func (a *attempt) act() {
 	case fallbackTo:
 		a.fallBack()
 	case escalateTo:
-		a.escalate()
+		a.escalate(a.verdict.notifiers)
+		a.fail()
 	case drop:
 		a.giveUp()
 	default: // pass, handled

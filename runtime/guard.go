@@ -11,25 +11,67 @@ import (
 
 // Why a handler was passed over.
 var (
-	errBlocked = errors.New("the handler exceeded Config.HandlerTimeout; it is passed over until it returns")
+	errBlocked = errors.New("the handler exceeded Config.HandlerTimeout and has not returned")
 	errSkipped = errors.New("a call of the handler before has not returned yet")
 )
 
 // errGoexit is made in advance: its stack would tell nothing.
 var errGoexit error = &PanicError{Value: ErrGoexit}
 
-// guard keeps a handler that blocks for ever from costing a goroutine for every
-// failure: while a call of it has not returned, it is not called again.
-type guard struct{ blocked atomic.Int32 } // calls that were given up on and still run
+// guard keeps a handler that blocks for ever from costing a goroutine for every failure.
+// A handler that has not returned yet is called by one failure at a time; one that has,
+// is trusted, and loses that after three calls in a row that exceeded their time: a
+// single one may be the fault of a busy machine, and a decision that is not asked for is
+// lost. Without trust, and while such a call has not returned, it is passed over.
+type guard struct {
+	blocked atomic.Int32 // calls that were given up on and still run
+	trusted atomic.Bool
+	strikes atomic.Int32 // calls in a row that were given up on
+}
 
-// call runs fn within limit. It returns nil, a *PanicError if fn panicked or called
-// runtime.Goexit, errBlocked or errSkipped. The time runs from when fn starts: on a busy
-// machine a new goroutine may have to wait for that, and an innocent handler would be
-// taken for a blocked one. After the limit fn may go on, on a goroutine of its own.
-func (g *guard) call(limit time.Duration, fn func()) error {
-	if g.blocked.Load() > 0 {
+const maxStrikes = 3
+
+// guarded runs fn, a call of the handler that g guards, within Config.HandlerTimeout. It
+// returns nil, a *PanicError if fn panicked or called runtime.Goexit, errBlocked or
+// errSkipped. After the limit fn may go on, on a goroutine of its own. A nil guard is for
+// handlers that run no code of the user's but the error's methods.
+func (rt *Runtime) guarded(g *guard, fn func()) error {
+	if g == nil {
+		if p := panics.Try(fn); p != nil {
+			return p
+		}
+		return nil
+	}
+	if !g.trusted.Load() {
+		turn := rt.turnOf(g)
+		turn <- struct{}{}
+		defer func() {
+			if g.trusted.Load() {
+				rt.turns.Delete(g)
+			}
+			<-turn
+		}()
+	}
+	if !g.trusted.Load() && g.blocked.Load() > 0 {
 		return errSkipped
 	}
+	return g.call(rt.cfg.HandlerTimeout, fn)
+}
+
+// turnOf returns the channel that lets failures call an untried handler one by one. It
+// belongs to the runtime, as a channel of a synctest bubble must not leave it.
+func (rt *Runtime) turnOf(g *guard) chan struct{} {
+	if turn, ok := rt.turns.Load(g); ok {
+		return turn.(chan struct{})
+	}
+	turn, _ := rt.turns.LoadOrStore(g, make(chan struct{}, 1))
+	return turn.(chan struct{})
+}
+
+// call runs fn within limit. The time runs from when fn starts: on a busy machine a new
+// goroutine may have to wait for that, and an innocent handler would be taken for a
+// blocked one.
+func (g *guard) call(limit time.Duration, fn func()) error {
 	var decided atomic.Bool // by the first of: fn returned, the time is over
 	ended, began := make(chan error, 1), make(chan struct{})
 	go func() {
@@ -52,11 +94,18 @@ func (g *guard) call(limit time.Duration, fn func()) error {
 	defer timer.Stop()
 	select {
 	case err := <-ended:
+		if !g.trusted.Load() || g.strikes.Load() > 0 { // no write to what all cores read
+			g.strikes.Store(0)
+			g.trusted.Store(true)
+		}
 		return err
 	case <-timer.C:
 	}
 	g.blocked.Add(1)
 	if decided.CompareAndSwap(false, true) {
+		if g.strikes.Add(1) >= maxStrikes {
+			g.trusted.Store(false)
+		}
 		return errBlocked
 	}
 	g.blocked.Add(-1)

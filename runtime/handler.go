@@ -3,14 +3,8 @@ package postlude
 import (
 	"context"
 	"fmt"
-	"slices"
-	"sync"
-	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
-	"go.opentelemetry.io/otel/trace"
-
-	"github.com/postlude/postlude/runtime/taskconv"
 )
 
 // ErrorHandler decides what becomes of a failed attempt. It is a genuine span
@@ -79,173 +73,45 @@ func (passive) Shutdown(context.Context) error                  { return nil }
 func (passive) ForceFlush(context.Context) error                { return nil }
 
 // ownHandler is implemented by the handlers of this package: they have a name, and
-// nothing to do with an attempt that succeeds.
+// nothing to do with an attempt that succeeds. The guard is nil for those that run no
+// user code.
 type ownHandler interface {
 	own() (name string, g *guard)
 }
 
-// entry is a handler as an option holds it.
+// entry is a handler as the runtime asks it: alone, with the conditions that routes made.
 type entry struct {
 	ErrorHandler
-	name  string
-	guard *guard
-	ours  bool
+	name       string
+	guard      *guard
+	ours       bool
+	attempts   int // that a Retry allows
+	conditions []func(*Failure) bool
 }
 
 func newEntry(h ErrorHandler) *entry {
-	if o, ok := h.(ownHandler); ok {
-		name, g := o.own()
-		return &entry{h, name, g, true}
+	e := &entry{ErrorHandler: h}
+	switch h := h.(type) {
+	case ownHandler:
+		e.ours = true
+		e.name, e.guard = h.own()
+	case processor:
+		e.name, e.guard = fmt.Sprintf("%T", h.SpanProcessor), new(guard)
+	default:
+		e.name, e.guard = fmt.Sprintf("%T", h), new(guard)
 	}
-	name := fmt.Sprintf("%T", h)
-	if p, ok := h.(processor); ok {
-		name = fmt.Sprintf("%T", p.SpanProcessor)
+	if r, ok := h.(Retry); ok {
+		e.attempts = r.Max + 1
 	}
-	return &entry{h, name, new(guard), false}
+	return e
+}
+
+// check tells what is wrong with the handler.
+func (e *entry) check() error {
+	if c, ok := e.ErrorHandler.(interface{ check() error }); ok {
+		return c.check()
+	}
+	return nil
 }
 
 func (e *entry) foreign() bool { return !e.ours }
-
-// Failure is a failed attempt, as an error handler sees it. It is valid for as long as
-// the handler wants to keep it; it must not be changed.
-type Failure struct {
-	ID          string        // the task's id
-	Err         error         // what the function returned, or a *PanicError
-	Kind        Kind          // how it failed
-	ErrorType   string        // OpenTelemetry's error.type
-	Stack       string        // of a panic, or one that the error carries as StackTrace or Stack; else ""
-	Attempt     int           // 1 for the first
-	MaxAttempts int           // 0 if nobody said
-	Elapsed     time.Duration // of this attempt
-	SpanContext trace.SpanContext
-	Span        sdktrace.ReadWriteSpan // the attempt's; it can be written in OnEnding
-
-	t        *task
-	ctx      context.Context // for the handler that is being asked
-	decision *decision
-}
-
-// Task describes the task that failed.
-func (f *Failure) Task() TaskInfo { return f.t.info() }
-
-// Args returns the arguments that the task was scheduled with, unredacted; nil for a
-// closure.
-func (f *Failure) Args() any { return f.t.job.args }
-
-// ArgsOf returns the arguments of a task of known type.
-func ArgsOf[A any](f *Failure) (A, bool) {
-	a, ok := f.Args().(A)
-	return a, ok
-}
-
-// FailureOf returns the failure that a handler is asked about. It is false for a span
-// that is no attempt of a task, or did not fail.
-func FailureOf(s sdktrace.ReadOnlySpan) (*Failure, bool) {
-	if f, ok := s.(*failedSpan); ok {
-		return f.failure, true
-	}
-	return nil, false
-}
-
-// failedSpan is the span as one handler is given it.
-type failedSpan struct {
-	sdktrace.ReadWriteSpan
-	failure *Failure
-}
-
-// Decide is a processor's answer, given during its OnEnding. Of the handlers, the
-// first whose answer is not Pass wins; of one handler's answers, the first that is not
-// Pass. An answer that comes too late is ignored.
-func (f *Failure) Decide(v Verdict) {
-	if f.decision != nil { // nobody is being asked, in OnEnd
-		f.decision.set(v)
-	}
-}
-
-// decision is where one handler's answer goes. It is closed when the runtime has taken
-// it, so that a handler that was given up on can't speak for the next one.
-type decision struct {
-	mu      sync.Mutex
-	verdict Verdict
-	work    []func(context.Context) error
-	closed  bool
-}
-
-func (d *decision) set(v Verdict) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return
-	}
-	if d.verdict.action == pass {
-		d.verdict = v
-		d.work = append(d.work, v.work...)
-	}
-}
-
-func (d *decision) take() Verdict {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.closed = true
-	d.verdict.work = d.work
-	return d.verdict
-}
-
-// action is what a verdict asks for.
-type action uint8
-
-const (
-	pass action = iota
-	handled
-	retryAfter
-	fallbackTo
-	escalateTo
-	drop
-)
-
-func (a action) String() string {
-	return [...]string{
-		taskconv.VerdictPass, taskconv.VerdictHandled, taskconv.VerdictRetry,
-		taskconv.VerdictFallback, taskconv.VerdictEscalate, taskconv.VerdictDrop,
-	}[a]
-}
-
-// Verdict is a handler's answer: Pass, Handled, RetryAfter, FallbackTo, EscalateTo or
-// Drop. The zero Verdict is Pass.
-type Verdict struct {
-	action    action
-	delay     time.Duration
-	job       Job
-	notifiers []Notifier
-	work      []func(context.Context) error
-}
-
-var (
-	// Pass leaves the decision to the next handler.
-	Pass = Verdict{}
-	// Handled says that the failure needs nothing more. The task counts as failed.
-	Handled = Verdict{action: handled}
-	// Drop gives the task up: it counts as dropped.
-	Drop = Verdict{action: drop}
-)
-
-// RetryAfter asks for another attempt, d after the end of this one. A task that was
-// canceled, by Run.Cancel or by shutdown, is not retried.
-func RetryAfter(d time.Duration) Verdict {
-	return Verdict{action: retryAfter, delay: max(0, d)}
-}
-
-// FallbackTo runs j in the task's place, in its slot and on its worker. If j succeeds,
-// so does the task.
-func FallbackTo(j Job) Verdict { return Verdict{action: fallbackTo, job: j} }
-
-// EscalateTo tells the notifiers, after the span has ended. The task counts as failed.
-func EscalateTo(ns ...Notifier) Verdict { return Verdict{action: escalateTo, notifiers: ns} }
-
-// Then adds work to a verdict, Pass included. It runs after the attempt's span ended,
-// on the task's worker, in a span of its own (handle {task}), and within
-// Config.WorkTimeout. Its error is logged and counted, and changes nothing else.
-func (v Verdict) Then(work func(context.Context) error) Verdict {
-	v.work = append(slices.Clip(v.work), work)
-	return v
-}

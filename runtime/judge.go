@@ -48,6 +48,9 @@ func (a *attempt) tell() {
 	if args != "" {
 		kvs = append(kvs, attribute.String(taskconv.TaskArgs, string(args)))
 	}
+	if a.set.attempts > 0 {
+		kvs = append(kvs, attribute.Int(taskconv.TaskMaxAttempts, a.set.attempts))
+	}
 	a.span.SetAttributes(append(kvs, a.set.attrs...)...)
 }
 
@@ -58,12 +61,33 @@ func (a *attempt) diagnose() *Failure {
 		ended = context.Cause(a)
 	}
 	f := &Failure{
-		ID: a.ID(), Err: a.err, Attempt: a.number, Elapsed: a.end.Sub(a.start),
-		SpanContext: a.span.SpanContext(), Span: a.span, t: a.task,
+		ID: a.ID(), Err: a.err, Attempt: a.number, MaxAttempts: a.set.attempts, Elapsed: a.elapsed(),
+		SpanContext: a.span.SpanContext(), Span: a.span, t: a.task, info: a.info(), cause: ended,
 	}
 	f.Kind, f.ErrorType = classify(a.err, ended)
 	f.Stack = stackOf(a.err)
+	f.TraceURL = a.rt.traceURL(f.SpanContext)
+	a.remember(FailedAttempt{
+		Attempt: a.number, Start: a.start, Elapsed: f.Elapsed, Err: f.Err,
+		Kind: f.Kind, ErrorType: f.ErrorType, SpanContext: f.SpanContext,
+	})
+	f.History = a.history
 	return f
+}
+
+// maxHistory bounds what a task remembers of its attempts: a thousand retries are not
+// worth a thousand stacks.
+const maxHistory = 32
+
+// remember adds to the task's history. When that is full, the first half stays: how it
+// began is worth more than the middle. The slice is never changed in place, as handlers
+// may have kept it.
+func (t *task) remember(f FailedAttempt) {
+	h := slices.Clone(t.history)
+	if len(h) == maxHistory {
+		h = slices.Delete(h, maxHistory/2, maxHistory/2+1)
+	}
+	t.history = append(h, f)
 }
 
 // stackOf returns the stack of a panic, or one that an error in the chain carries.
@@ -121,38 +145,78 @@ func (a *attempt) markSucceeded() {
 func (a *attempt) ask() {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a), a.rt.cfg.HandlerTimeout)
 	defer cancel()
+	var work []func(context.Context) error
 	for _, e := range a.set.handlers {
 		decided := a.verdict.action != pass
 		if decided && e.ours {
 			continue
 		}
 		v := a.askOne(ctx, e)
-		a.verdict.work = append(a.verdict.work, v.work...)
+		work = append(work, v.work...)
 		if !decided && v.action != pass {
-			work := a.verdict.work
 			a.verdict, a.by = v, e.name
-			a.verdict.work = work
 		}
 	}
+	if a.verdict.action == pass && !a.stopped() {
+		a.lastResort()
+	}
+	a.verdict.work = work
 	a.markVerdict()
+}
+
+// lastResort is the verdict when nobody decided: what was noted for that. A fallback
+// comes first, and who is to be told is told once, if that fails or there is none.
+func (a *attempt) lastResort() {
+	switch {
+	case a.job.def != nil && a.job.def.fallback != nil:
+		a.verdict, a.by = FallbackTo(Job{def: a.job.def.fallback, args: a.job.args}), "Task.Fallback"
+	case len(a.notifiers) > 0:
+		a.verdict, a.by = EscalateTo(a.notifiers...), escalateName
+	}
 }
 
 // askOne returns the handler's verdict, or Pass if it has none that can be carried out.
 func (a *attempt) askOne(ctx context.Context, e *entry) Verdict {
 	f := *a.failure
 	f.ctx, f.decision = ctx, new(decision)
-	err := a.guarded(e, func() { e.OnEnding(&failedSpan{a.span, &f}) })
-	v := f.decision.take()
-	if v.action == fallbackTo && err == nil {
-		if err = v.job.check(); err != nil {
-			a.rt.handlerFailed(a, e.name, fmt.Errorf("FallbackTo was given an unusable job: %w", err))
-		}
+	asks, err := e.asks(&f)
+	switch {
+	case asks:
+		err = a.guarded(e, func() { e.OnEnding(&failedSpan{a.span, &f}) })
+	case e.ours:
+	default: // it sees the span, but is not asked
+		_ = a.guarded(e, func() { e.OnEnding(a.span) })
 	}
+	v, noted := f.decision.take()
 	if err != nil {
 		return Verdict{}
 	}
+	a.notifiers = append(a.notifiers, noted...)
 	v.work = slices.DeleteFunc(v.work, func(w func(context.Context) error) bool { return w == nil })
+	if refused := a.refusal(v); refused != nil {
+		a.rt.handlerFailed(a, e.name, refused)
+		v.action = pass
+	}
+	if v.action == retryAfter && !a.stopped() && !a.rt.budget.spend(a.rt.queue.now()) {
+		a.overBudget = true
+		v.action = pass
+	}
 	return v
+}
+
+// refusal tells why a verdict can't be carried out.
+func (a *attempt) refusal(v Verdict) error {
+	switch v.action {
+	case fallbackTo:
+		if err := v.job.check(); err != nil {
+			return fmt.Errorf("FallbackTo was given an unusable job: %w", err)
+		}
+	case escalateTo:
+		if len(v.notifiers) == 0 || slices.Contains(v.notifiers, nil) {
+			return errors.New("EscalateTo was given no notifier, or a nil one")
+		}
+	}
+	return nil
 }
 
 // markVerdict writes the verdict on the span.
@@ -163,6 +227,9 @@ func (a *attempt) markVerdict() {
 	}
 	if a.verdict.action == retryAfter {
 		kvs = append(kvs, attribute.Float64(taskconv.TaskRetryDelay, a.verdict.delay.Seconds()))
+	}
+	if a.overBudget {
+		kvs = append(kvs, attribute.String(taskconv.TaskRetryRefused, taskconv.RefusedBudget))
 	}
 	a.span.SetAttributes(kvs...)
 }
@@ -207,7 +274,7 @@ func (a *attempt) eachForeign(call func(*entry)) {
 // guarded calls into a handler, and reports it if it panics or blocks. While it blocks,
 // its failures are counted only: one record tells it all.
 func (a *attempt) guarded(e *entry, fn func()) error {
-	err := e.guard.call(a.rt.cfg.HandlerTimeout, fn)
+	err := a.rt.guarded(e.guard, fn)
 	switch {
 	case errors.Is(err, errSkipped):
 		a.rt.measure(func(m *meters) { m.HandlerErrors.Add(a, 1, a.gauge...) })

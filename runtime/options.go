@@ -87,15 +87,10 @@ func LeanContext() Option {
 // OnError adds error handlers. They are asked in order, before those that less
 // specific options added.
 func OnError(hs ...ErrorHandler) Option {
-	entries := make([]*entry, 0, len(hs))
-	for _, h := range hs {
-		if h != nil {
-			entries = append(entries, newEntry(h))
-		}
-	}
+	list, err := entries(Handlers(hs...))
 	return option(func(s *settings) {
-		s.handlers = append(s.handlers, entries...)
-		s.refuse(len(entries) < len(hs), "OnError was given a nil handler")
+		s.handlers = append(s.handlers, list...)
+		s.refuse(err != nil, "OnError: %w", err)
 	})
 }
 
@@ -121,6 +116,7 @@ type settings struct {
 	delay    time.Duration
 	handlers []*entry // in the order in which they are asked
 	foreign  bool     // one of them is a processor that sees successes too
+	attempts int      // what the most patient of them allows; 0: none says
 	attrs    []attribute.KeyValue
 	faults   []error
 }
@@ -138,6 +134,9 @@ func (s *settings) extend(apply func(*settings)) *settings {
 	next.faults = slices.Clip(next.faults)
 	apply(&next)
 	next.foreign = s.foreign || slices.ContainsFunc(next.handlers, (*entry).foreign)
+	for _, e := range next.handlers {
+		next.attempts = max(next.attempts, e.attempts)
+	}
 	next.handlers = append(next.handlers, s.handlers...)
 	next.lean = next.lean || next.delay > 0
 	return &next

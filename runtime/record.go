@@ -148,7 +148,7 @@ func (a *attempt) logRetrying() {
 // logFailed writes the record of a task's end. A canceled task is no error: somebody
 // asked for it, or a deployment did.
 func (a *attempt) logFailed() {
-	a.rt.remember(a)
+	a.rt.rememberFailure(a)
 	if a.failure.Kind == KindCanceled {
 		a.emit(slog.LevelWarn, taskconv.EventFailed, "task canceled", a.failureAttrs()...)
 		return
@@ -171,6 +171,12 @@ func (a *attempt) failureAttrs() []slog.Attr {
 	attrs = append(attrs, slog.String(taskconv.TaskVerdict, a.verdict.action.String()))
 	if a.by != "" {
 		attrs = append(attrs, slog.String(taskconv.TaskVerdictHandler, a.by))
+	}
+	if a.overBudget {
+		attrs = append(attrs, slog.String(taskconv.TaskRetryRefused, taskconv.RefusedBudget))
+	}
+	if a.escalation != "" {
+		attrs = append(attrs, slog.String(taskconv.TaskEscalation, a.escalation))
 	}
 	return attrs
 }

@@ -32,6 +32,8 @@ const (
 	DefaultRouteWait      = 100 * time.Millisecond
 	DefaultHandlerTimeout = 5 * time.Second
 	DefaultWorkTimeout    = 30 * time.Second
+
+	DefaultEscalationWindow = time.Minute
 )
 
 // Config describes a Runtime. The zero Config is a good one.
@@ -65,6 +67,16 @@ type Config struct {
 	// fallback's closure and of a notification. 0: DefaultWorkTimeout.
 	WorkTimeout time.Duration
 
+	// RetryBudget bounds the retries of all tasks together. The zero value does not.
+	RetryBudget RetryBudget
+	// EscalationWindow is the time in which failures of the same task name and error type
+	// are escalated once; the next escalation tells how many were suppressed.
+	// 0: DefaultEscalationWindow; negative: each is escalated.
+	EscalationWindow time.Duration
+	// TraceURL is where a trace can be looked at, with {trace_id} and {span_id} in it, for
+	// Jaeger "http://jaeger:16686/trace/{trace_id}". Escalations contain it.
+	TraceURL string
+
 	// Logger takes the records. nil: slog.Default() at the time of New.
 	Logger *slog.Logger
 	// TracerProvider and MeterProvider take spans and metrics. nil: otel's globals,
@@ -87,6 +99,10 @@ type Runtime struct {
 
 	// exceptionEvents: failed spans get an exception event, see OTEP 4430.
 	exceptionEvents bool
+
+	budget      budget
+	escalations escalations
+	turns       sync.Map // of untried handlers, see guarded
 
 	drain    drain
 	mu       sync.Mutex // guards what follows
@@ -141,6 +157,9 @@ func (rt *Runtime) configure(cfg Config) (errs []error) {
 	cfg.RouteWait = cmp.Or(cfg.RouteWait, DefaultRouteWait)
 	cfg.HandlerTimeout = cmp.Or(cfg.HandlerTimeout, DefaultHandlerTimeout)
 	cfg.WorkTimeout = cmp.Or(cfg.WorkTimeout, DefaultWorkTimeout)
+	cfg.EscalationWindow = cmp.Or(cfg.EscalationWindow, DefaultEscalationWindow)
+	rt.budget.RetryBudget = cfg.RetryBudget
+	rt.escalations.window = cfg.EscalationWindow
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}

@@ -128,6 +128,7 @@ type task struct {
 	idText  string
 	args    render.JSON
 	prev    trace.SpanContext
+	history []FailedAttempt
 
 	// The queue's, guarded by its lock.
 	state         state

@@ -48,7 +48,7 @@ func TestRefusals(t *testing.T) {
 		{"negative delay", postlude.Go, h.Context(), okTask.With(1), []postlude.Option{postlude.Delay(-1)}, postlude.ErrInvalidTask, "Delay(-1ns)"},
 		{"negative timeout", postlude.Go, h.Context(), okTask.With(1), []postlude.Option{postlude.Timeout(-1)}, postlude.ErrInvalidTask, "Timeout(-1ns)"},
 		{"relation", postlude.Go, h.Context(), okTask.With(1), []postlude.Option{postlude.Relation(9)}, postlude.ErrInvalidTask, "Relation(9)"},
-		{"nil handler", postlude.Go, h.Context(), okTask.With(1), []postlude.Option{postlude.OnError(nil)}, postlude.ErrInvalidTask, "nil handler"},
+		{"nil handler", postlude.Go, h.Context(), okTask.With(1), []postlude.Option{postlude.OnError(nil)}, postlude.ErrInvalidTask, "handler is nil"},
 		{"no attribute", postlude.Go, h.Context(), okTask.With(1), []postlude.Option{postlude.Attributes(attribute.KeyValue{})}, postlude.ErrInvalidTask, "Attributes"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -122,8 +122,8 @@ func (f *failures) newestFirst() []FailureInfo {
 	return list
 }
 
-// remember keeps a failure for the snapshot.
-func (rt *Runtime) remember(a *attempt) {
+// rememberFailure keeps a failure for the snapshot.
+func (rt *Runtime) rememberFailure(a *attempt) {
 	f := a.failure
 	_, args := a.shown()
 	info := FailureInfo{

@@ -42,6 +42,18 @@ func (t *Task[A]) With(args A) Job {
 	return Job{def: t.def, args: args}
 }
 
+// Fallback returns a copy of the task with a fallback: alt is called with the same
+// arguments, once, when the task has failed for good, that is, when no handler decided
+// otherwise and no retry is left. If alt succeeds, so does the task. Of alt, function and
+// Timeout count, not its handlers or its own fallback.
+func (t *Task[A]) Fallback(alt *Task[A]) *Task[A] {
+	d := &definition{name: t.def.name, function: t.def.function, opts: t.def.opts, invoke: t.def.invoke, fallback: &definition{}}
+	if alt != nil {
+		d.fallback = alt.def
+	}
+	return &Task[A]{def: d}
+}
+
 // Name returns the name that the task was defined with.
 func (t *Task[A]) Name() string { return t.def.name }
 
@@ -93,13 +105,22 @@ type definition struct {
 	function string // code.function.name
 	opts     []TaskOption
 	invoke   func(context.Context, any) error
+	fallback *definition // nil: none
 
 	// planned caches the plans of the runtime that used the definition last: nearly
 	// always there is one.
 	planned atomic.Pointer[plans]
 }
 
-func (d *definition) check() error { return checkTask(d.name, d.invoke != nil) }
+func (d *definition) check() error {
+	err := checkTask(d.name, d.invoke != nil)
+	if d.fallback != nil {
+		if ferr := d.fallback.check(); ferr != nil {
+			err = errors.Join(err, fmt.Errorf("the fallback of task %q: %w", d.name, ferr))
+		}
+	}
+	return err
+}
 
 func checkTask(name string, hasFunc bool) error {
 	var errs []error

@@ -161,7 +161,7 @@ func TestStack(t *testing.T) {
 		{"nil map", func() { nilMap(nil) }, "nilMap", nil},
 		{"nil pointer", func() { nilDeref(nil) }, "nilDeref", nil},
 		{"index", func() { outOfRange(nil, 3) }, "outOfRange", nil},
-		{"division", func() { divides(1, 0) }, "divides", nil},
+		{"division", func() { _ = divides(1, 0) }, "divides", nil},
 		{"type assertion", func() { asserts("a") }, "asserts", nil},
 		{"close of nil", func() { closesNil(nil) }, "closesNil", nil},
 		{"call of nil", func() { callsNil(nil) }, "callsNil", nil},

@@ -34,6 +34,8 @@ const (
 	TaskVerdict        = "task.verdict"
 	TaskVerdictHandler = "task.verdict.handler"
 	TaskRetryDelay     = "task.retry.delay" // seconds, float
+	TaskRetryRefused   = "task.retry.refused"
+	TaskEscalation     = "task.escalation" // what came of it
 	CodeFunctionName   = "code.function.name"
 	ErrorType          = "error.type"
 
@@ -70,6 +72,16 @@ const (
 	VerdictDrop     = "drop"
 )
 
+// RefusedBudget is the value of task.retry.refused when the retry budget was spent.
+const RefusedBudget = "budget"
+
+// Values of task.escalation.
+const (
+	EscalationSent       = "sent"
+	EscalationSuppressed = "suppressed" // one of the same kind was sent shortly before
+	EscalationFailed     = "failed"     // a notifier failed
+)
+
 // Keys that only log records have.
 const (
 	LogTime         = "time"
@@ -79,11 +91,12 @@ const (
 	LogTraceID      = "trace_id"
 	LogSpanID       = "span_id"
 	LogTraceFlags   = "trace_flags"
-	LogDurationMS   = "task.duration_ms"    // milliseconds, float
-	LogQueueDelayMS = "task.queue_delay_ms" // milliseconds, float
-	LogRetryDelayMS = "task.retry.delay_ms" // milliseconds, float
-	LogReason       = "task.reason"         // why a task was dropped
-	LogHandler      = "task.handler"        // the error handler that failed
+	LogDurationMS   = "task.duration_ms"           // milliseconds, float
+	LogQueueDelayMS = "task.queue_delay_ms"        // milliseconds, float
+	LogRetryDelayMS = "task.retry.delay_ms"        // milliseconds, float
+	LogReason       = "task.reason"                // why a task was dropped
+	LogHandler      = "task.handler"               // the error handler that failed
+	LogSuppressed   = "task.escalation.suppressed" // how many of the kind were not escalated since the last
 
 	// Of runtime.shutdown: the fates of all tasks.
 	LogScheduled  = "runtime.scheduled"
