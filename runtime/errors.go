@@ -72,8 +72,16 @@ const (
 
 // classify tells how err came about. ended is the cause of the attempt's context,
 // nil if that is still alive: a driver that is interrupted by its context rarely
-// wraps the context's error, so the context is asked too.
-func classify(err, ended error) (Kind, string) {
+// wraps the context's error, so the context is asked too. The error's methods are user
+// code: one that panics is taken as it stands.
+func classify(err, ended error) (kind Kind, errType string) {
+	if p := panics.Try(func() { kind, errType = classifyError(err, ended) }); p != nil {
+		return KindError, errs.Type(err)
+	}
+	return kind, errType
+}
+
+func classifyError(err, ended error) (Kind, string) {
 	var p *PanicError
 	switch {
 	case errors.As(err, &p):

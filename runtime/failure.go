@@ -86,13 +86,28 @@ func ArgsOf[A any](f *Failure) (A, bool) {
 }
 
 // FailureOf returns the failure that a handler is asked about. It is false for a span
-// that is no attempt of a task, or did not fail.
+// that is no attempt of a task, or did not fail. A processor on the application's
+// TracerProvider may ask it in OnEnd; there, nothing can be decided any more.
 func FailureOf(s sdktrace.ReadOnlySpan) (*Failure, bool) {
 	if f, ok := s.(*failedSpan); ok {
 		return f.failure, true
 	}
+	if v, ok := ending.Load(idOf(s.SpanContext())); ok {
+		return v.(*Failure), true
+	}
 	return nil, false
 }
+
+// ending are the failures whose span ends right now. The provider gives its processors a
+// copy of the span that knows nothing of tasks; the ids lead back.
+var ending sync.Map // spanID to *Failure
+
+type spanID struct {
+	trace trace.TraceID
+	span  trace.SpanID
+}
+
+func idOf(sc trace.SpanContext) spanID { return spanID{sc.TraceID(), sc.SpanID()} }
 
 // failedSpan is the span as one handler is given it.
 type failedSpan struct {

@@ -92,14 +92,13 @@ func (t *task) remember(f FailedAttempt) {
 
 // stackOf returns the stack of a panic, or one that an error in the chain carries.
 func stackOf(err error) (stack string) {
-	var p *PanicError
-	if errors.As(err, &p) {
-		return p.Stack
-	}
-	_ = panics.Try(func() { // these are user code
+	_ = panics.Try(func() { // the error's methods are user code
+		var p *PanicError
 		var b interface{ Stack() []byte }
 		var s interface{ StackTrace() string }
 		switch {
+		case errors.As(err, &p):
+			stack = p.Stack
 		case errors.As(err, &b):
 			stack = string(b.Stack())
 		case errors.As(err, &s):
@@ -181,11 +180,13 @@ func (a *attempt) askOne(ctx context.Context, e *entry) Verdict {
 	f.ctx, f.decision = ctx, new(decision)
 	asks, err := e.asks(&f)
 	switch {
+	case err != nil:
+		a.rt.handlerFailed(a, e.name, err)
+		return Verdict{}
 	case asks:
 		err = a.guarded(e, func() { e.OnEnding(&failedSpan{a.span, &f}) })
-	case e.ours:
-	default: // it sees the span, but is not asked
-		_ = a.guarded(e, func() { e.OnEnding(a.span) })
+	case !e.ours: // it sees the span, but is not asked
+		err = a.guarded(e, func() { e.OnEnding(a.span) })
 	}
 	v, noted := f.decision.take()
 	if err != nil {
@@ -237,19 +238,25 @@ func (a *attempt) markVerdict() {
 // finishSpan ends the span at the time when the function returned, so that the
 // handlers' time is not the task's.
 func (a *attempt) finishSpan() {
-	p := panics.Try(func() {
-		if a.failure == nil && !a.set.foreign {
-			a.span.End() // nothing happened since
-			return
-		}
-		a.span.End(trace.WithTimestamp(a.end))
-	})
-	if p != nil {
+	if p := panics.Try(a.endSpan); p != nil {
 		a.rt.telemetryFailed(a, "ending the span", p)
 	}
 	if a.set.foreign {
 		a.eachForeign(func(e *entry) { e.OnEnd(a.readOnly()) })
 	}
+}
+
+func (a *attempt) endSpan() {
+	if a.failure == nil && !a.set.foreign {
+		a.span.End() // nothing happened since
+		return
+	}
+	// Only a span that is exported has a provider whose processors may ask FailureOf.
+	if id := idOf(a.span.SpanContext()); a.failure != nil && a.exported {
+		ending.Store(id, a.failure)
+		defer ending.Delete(id)
+	}
+	a.span.End(trace.WithTimestamp(a.end))
 }
 
 // readOnly is the span as OnEnd gets it: it answers FailureOf, but nothing can be

@@ -189,9 +189,10 @@ func (rt *Runtime) countDropped(ctx context.Context, t *task, reason string) {
 // handlerFailed reports an error handler that panicked, blocked or failed.
 func (rt *Runtime) handlerFailed(a *attempt, handler string, err error) {
 	rt.measure(func(m *meters) { m.HandlerErrors.Add(a, 1, a.gauge...) })
+	_, errType := classify(err, nil)
 	attrs := []slog.Attr{
 		slog.String(taskconv.LogHandler, handler),
-		slog.String(taskconv.ErrorType, errs.Type(err)),
+		slog.String(taskconv.ErrorType, errType),
 		slog.String(taskconv.ExceptionMessage, errs.Text(err)),
 	}
 	if stack := stackOf(err); stack != "" {

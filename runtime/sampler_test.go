@@ -64,6 +64,11 @@ func TestSamplers(t *testing.T) {
 			if n := len(recorder.Ended()); !s.has(n, 10_000) {
 				t.Errorf("%d spans were exported", n)
 			}
+			for _, s := range recorder.Ended() {
+				if attrOf(s, taskconv.TaskVerdict).AsString() != "handled" {
+					t.Fatalf("an exported span without its verdict: %v", s.Attributes())
+				}
+			}
 		})
 	}
 }

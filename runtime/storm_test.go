@@ -1,0 +1,68 @@
+package postlude_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+
+	postlude "github.com/postlude/postlude/runtime"
+	"github.com/postlude/postlude/runtime/postludetest"
+	"github.com/postlude/postlude/runtime/taskconv"
+)
+
+// TestStorm: a handler that panics, one that blocks for ever and one whose I/O fails, in
+// one chain, under ten thousand failures at once: each task ends with a verdict, the
+// blocked handler holds one goroutine, and tasks that succeed notice nothing.
+func TestStorm(t *testing.T) {
+	const n = 10_000
+	release := make(chan struct{})
+	defer close(release)
+	missing := filepath.Join(t.TempDir(), "missing", "file")
+	h := postludetest.New(t, postlude.Config{
+		Workers: 256, HandlerTimeout: 200 * time.Millisecond,
+		Defaults: []postlude.Option{postlude.OnError(
+			postlude.HandlerFunc("panics", func(context.Context, *postlude.Failure) postlude.Verdict { panic("handler") }),
+			postlude.HandlerFunc("blocks", func(context.Context, *postlude.Failure) postlude.Verdict {
+				<-release
+				return postlude.Drop
+			}),
+			postlude.HandlerFunc("writes", func(context.Context, *postlude.Failure) postlude.Verdict {
+				return postlude.Pass.Then(func(context.Context) error {
+					return os.WriteFile(missing, nil, 0o600)
+				})
+			}),
+			verdict("last", postlude.Handled, new(tracer)),
+		)},
+	})
+	before := goroutines()
+	for i := range n {
+		admitted(t)(postlude.Go(h.Context(), failingTask.With(i)))
+		if i%10 == 0 {
+			admitted(t)(postlude.Go(h.Context(), okTask.With(i)))
+		}
+	}
+	h.Settle()
+	if c := h.Runtime().Snapshot().Counts; c != (postlude.Counts{Scheduled: n + n/10, Succeeded: n / 10, Failed: n}) {
+		t.Errorf("%+v", c)
+	}
+	for _, s := range h.Spans("run failing") {
+		if attrOf(s, "task.verdict.handler").AsString() != "last" {
+			t.Fatalf("%v", s.Attributes())
+		}
+	}
+	// What is left beyond the workers is the one that blocks.
+	workers := h.Runtime().Snapshot().Workers
+	waitUntil(t, func() bool { return goroutines() <= before+workers+1 })
+	// Each failure has three handlers that fail: by a panic, by blocking, by its work.
+	if e := h.Metric(taskconv.MetricHandlerErrors, attribute.String("task.name", "failing")); e != 3*n {
+		t.Errorf("%v handler errors, want %d", e, 3*n)
+	}
+	r, err := h.Runtime().Shutdown(context.Background())
+	if err != nil || len(r.Blocked) != 1 || r.Blocked[0] != "blocks" {
+		t.Errorf("%v, %v", r.Blocked, err)
+	}
+}
