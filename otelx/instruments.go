@@ -26,7 +26,7 @@ type Instruments struct {
 	Dropped       metric.Int64Counter // tasks that ended for want of an attempt, by reason
 	Rejected      metric.Int64Counter // tasks refused admission, by reason
 	Escalations   metric.Int64Counter // failures that a notifier was told of
-	HandlerErrors metric.Int64Counter // error handlers that panicked, blocked or failed
+	HandlerErrors metric.Int64Counter // user code around tasks that panicked, blocked or failed: handlers, notifiers, telemetry
 }
 
 // NewInstruments makes the instruments with m. The error joins those of all that
@@ -43,7 +43,7 @@ func NewInstruments(m metric.Meter) (*Instruments, error) {
 		Dropped:       b.counter(taskconv.MetricDropped, "{task}", "Tasks that were given up without another attempt."),
 		Rejected:      b.counter(taskconv.MetricRejected, "{task}", "Tasks that were refused when they were scheduled."),
 		Escalations:   b.counter(taskconv.MetricEscalations, "{notification}", "Failures that were escalated."),
-		HandlerErrors: b.counter(taskconv.MetricHandlerErrors, "{error}", "Error handlers that panicked, blocked or failed."),
+		HandlerErrors: b.counter(taskconv.MetricHandlerErrors, "{error}", "Error handlers, notifiers, loggers and span processors that panicked, blocked or failed."),
 	}
 	return in, errors.Join(b.errs...)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -15,14 +16,20 @@ import (
 	"github.com/postlude/postlude/runtime/taskconv"
 )
 
-// doWork runs what handlers added to their verdicts, each in a span of its own.
+// work is what a handler added to its answer.
+type work struct {
+	from *entry
+	do   func(context.Context) error
+}
+
+// doWork runs what handlers added, each in a span of its own.
 func (a *attempt) doWork() {
-	for _, work := range a.verdict.work {
+	for _, w := range a.work {
 		err := a.inSpan(taskconv.SpanHandle, func(ctx context.Context) error {
-			return within(ctx, a.rt.cfg.WorkTimeout, work)
+			return a.rt.guardedWork(ctx, w.from, w.do)
 		})
 		if err != nil {
-			a.rt.handlerFailed(a, a.by, err)
+			a.rt.handlerFailed(a, w.from.name, err)
 		}
 	}
 }
@@ -64,23 +71,33 @@ func (a *attempt) retry() bool {
 		m.Retries.Add(a, 1, a.gauge...)
 		m.Pending.Add(a, 1, a.gauge...)
 	})
-	t.prev = a.span.SpanContext()
-	due := int64(a.end.Sub(a.rt.queue.epoch) + a.verdict.delay)
+	t.prev, t.last = a.span.SpanContext(), a.err
+	due := add(int64(a.end.Sub(a.rt.queue.epoch)), a.verdict.delay)
 	a.stage = concluded
 	if a.rt.queue.retry(t, due) { // from here on, t may be another worker's
 		return true
 	}
+	a.stage = acting
 	a.rt.measure(func(m *meters) { m.Pending.Add(a, -1, a.gauge...) })
 	return false
 }
 
-// fail ends the task with the attempt's failure.
+// add is a time that is d later, or as late as there is.
+func add(t int64, d time.Duration) int64 {
+	if sum := t + int64(d); sum >= t {
+		return sum
+	}
+	return math.MaxInt64
+}
+
+// fail ends the task with the attempt's failure. It counts as canceled only if somebody
+// canceled it: a context.Canceled that came from elsewhere is a mistake like any other.
 func (a *attempt) fail() {
 	f := failed
-	if a.failure.Kind == KindCanceled || a.stopped() {
+	if a.failure.Kind == KindCanceled && a.stopped() {
 		f = canceled
 	}
-	a.logFailed()
+	a.logFailed(f)
 	a.settle(f)
 }
 
@@ -94,11 +111,9 @@ func (t *task) stopped() bool {
 // giveUp ends the task by a handler's Drop.
 func (a *attempt) giveUp() {
 	a.rt.countDropped(a, a.task, taskconv.ReasonVerdict)
-	a.emit(slog.LevelWarn, taskconv.EventDropped, "task dropped by its error handler",
-		append(a.failureAttrs(), slog.String(taskconv.LogReason, taskconv.ReasonVerdict))...)
-	if a.err == nil {
-		a.err = errDropped
-	}
+	attrs := append(a.failureAttrs(), slog.String(taskconv.LogReason, taskconv.ReasonVerdict))
+	attrs[0] = slog.String(taskconv.TaskOutcome, taskconv.OutcomeDropped) // the task's; the attempt's is on the span
+	a.emit(slog.LevelWarn, taskconv.EventDropped, "task dropped by its error handler", attrs...)
 	a.settle(dropped)
 }
 
@@ -126,7 +141,8 @@ func (a *attempt) fallBack() {
 	a.fail()
 }
 
-// runFallback calls the fallback job's function, under its own definition's Timeout.
+// runFallback calls the fallback job's function, under its own Timeout: its definition's,
+// or that of the defaults.
 func (a *attempt) runFallback(ctx context.Context) (err error) {
 	start := time.Now()
 	defer func() {
@@ -145,12 +161,9 @@ func (a *attempt) runFallback(ctx context.Context) (err error) {
 		return cause
 	}
 	job := a.verdict.job
-	if job.def == nil {
-		return within(ctx, 0, job.fn)
-	}
 	ps, err := a.rt.plansOf(job)
 	if err != nil {
 		return err
 	}
-	return within(ctx, ps.base.timeout, func(ctx context.Context) error { return job.def.invoke(ctx, job.args) })
+	return within(ctx, ps.base.timeout, job.call)
 }

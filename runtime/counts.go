@@ -7,7 +7,7 @@ type Counts struct {
 	Succeeded int // its last attempt, or the fallback, returned nil
 	Failed    int // it ended with an error, whether or not a handler Handled that
 	Canceled  int // by Run.Cancel or shutdown
-	Dropped   int // by shutdown before it started, or by a handler's Drop
+	Dropped   int // by shutdown while it waited, or by a handler's Drop
 	Running   int // now, the work of its handlers included
 	Pending   int // waits for its timing, its delay or a worker
 	Retrying  int // waits for its next attempt

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/postlude/postlude/internal/panics"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
 
@@ -18,8 +17,8 @@ type Report struct {
 	// unfinished, see TaskInfo.State. The unfinished ones go on, as long as the process
 	// lives: a goroutine can't be ended from outside.
 	Leftovers []TaskInfo
-	// Blocked are the error handlers that were given up on and have not returned, as far
-	// as this runtime noticed.
+	// Blocked are the error handlers that were given up on and have not returned, or whose
+	// work or notifiers have not.
 	Blocked []string
 	// Elapsed is how long Shutdown took.
 	Elapsed time.Duration
@@ -70,22 +69,23 @@ func (d *drain) leave() { <-d.turn }
 //
 // Shut the HTTP server down first, as requests schedule tasks, and the TracerProvider
 // last, as it gives no ids to spans after its own shutdown. A second call waits for the
-// first, takes what is left, and reports on the whole.
+// first, takes what is left, and reports on the whole; if its ctx ends before that of the
+// first, it is over for both. A task must not call Shutdown or Wait, as they wait for it.
 func (rt *Runtime) Shutdown(ctx context.Context) (Report, error) {
 	start := time.Now()
 	rt.queue.close()
-	if err := rt.drain.enter(ctx); err != nil {
-		return rt.report(start), fmt.Errorf("postlude: shutdown: another call is at it: %w", err)
+	err := rt.drain.enter(ctx)
+	if err == nil {
+		defer rt.drain.leave()
+		if !rt.drain.begun {
+			rt.drain.begun = true
+			rt.grace(ctx)
+		}
+		rt.sweep(false)
+		err = rt.Wait(ctx)
 	}
-	defer rt.drain.leave()
-	if !rt.drain.begun {
-		rt.drain.begun = true
-		rt.grace(ctx)
-	}
-	rt.sweep(taskconv.ReasonShutdown, func(t *task) bool { return !t.set.shield })
-	err := rt.Wait(ctx)
 	if err != nil {
-		rt.sweep(taskconv.ReasonDeadline, func(*task) bool { return true })
+		rt.sweep(true)
 		err = fmt.Errorf("postlude: shutdown: %w", err)
 	}
 	rt.queue.stop()
@@ -105,26 +105,30 @@ func (rt *Runtime) grace(ctx context.Context) {
 	_ = rt.Wait(ctx)
 }
 
-// sweep drops the tasks that match and wait, and cancels those that run and are not
-// shielded.
-func (rt *Runtime) sweep(reason string, match func(*task) bool) {
-	dropped, run := rt.queue.sweep(match)
-	rt.dropAll(dropped, reason)
+// sweep cancels the unshielded tasks that run and drops those that wait. The last sweep
+// drops the shielded ones that wait, too.
+func (rt *Runtime) sweep(last bool) {
+	dropped, run := rt.queue.sweep(last)
 	for _, t := range run {
-		if !t.set.shield {
-			t.stop(ErrShuttingDown)
-		}
+		t.stop(ErrShuttingDown)
 	}
+	reason := taskconv.ReasonShutdown
+	if last {
+		reason = taskconv.ReasonDeadline
+	}
+	rt.dropAll(dropped, reason)
 }
 
-// sweep takes out the waiting tasks that match, and returns them and the running ones.
-// They get their fate from the caller, as that is to be recorded first.
-func (q *queue) sweep(match func(*task) bool) (waiting, run []*task) {
+// sweep takes out the waiting tasks, and returns them and the unshielded ones that run.
+// They get their fate from the caller, as that is to be recorded first. After the last
+// sweep, no task waits for a retry: nobody would be there to run it.
+func (q *queue) sweep(last bool) (waiting, run []*task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.stopped = q.stopped || last
 	q.live.all(func(t *task) {
 		switch {
-		case t.state == settled || !match(t):
+		case t.state == settled || t.set.shield && !(last && t.state != running):
 		case t.state == running:
 			run = append(run, t)
 		default:
@@ -173,7 +177,11 @@ func (q *queue) dropped(t *task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.count(t, pending, -1)
-	q.enterFateLocked(t, dropped, fmt.Errorf("%w: task %q was dropped before it ran", ErrShuttingDown, t.name))
+	err := fmt.Errorf("%w: task %q was dropped before it ran", ErrShuttingDown, t.name)
+	if t.last != nil {
+		err = fmt.Errorf("%w: task %q was dropped before its retry: %w", ErrShuttingDown, t.name, t.last)
+	}
+	q.enterFateLocked(t, dropped, err)
 }
 
 // settle gives the task its fate after an attempt.
@@ -204,8 +212,10 @@ func (rt *Runtime) report(start time.Time) Report {
 		info.State = StateUnfinished
 		r.Leftovers = append(r.Leftovers, info)
 	}
-	for name := range rt.blocked {
-		r.Blocked = append(r.Blocked, name)
+	for g, name := range rt.blocked {
+		if g.blocked.Load() > 0 && !slices.Contains(r.Blocked, name) {
+			r.Blocked = append(r.Blocked, name)
+		}
 	}
 	slices.Sort(r.Blocked)
 	return r
@@ -214,13 +224,31 @@ func (rt *Runtime) report(start time.Time) Report {
 // flush has the processors of Config.Defaults send what they hold.
 func (rt *Runtime) flush(ctx context.Context) {
 	for _, e := range rt.defaults.handlers {
-		var err error
-		if p := panics.Try(func() { err = e.ForceFlush(ctx) }); p != nil {
-			err = p
-		}
-		if err != nil {
+		if err := rt.flushOne(ctx, e); err != nil {
 			rt.warn("flushing the error handler %s: %v", e.name, err)
 		}
+	}
+}
+
+// flushOne flushes one, and leaves it to itself when ctx ends or it takes longer than
+// work may.
+func (rt *Runtime) flushOne(ctx context.Context, e *entry) error {
+	ended := make(chan error, 1)
+	go func() { ended <- within(ctx, rt.cfg.WorkTimeout, e.ForceFlush) }()
+	select {
+	case err := <-ended:
+		return err
+	default:
+	}
+	timer := time.NewTimer(rt.cfg.WorkTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return errWorkTimeout
 	}
 }
 

@@ -36,8 +36,8 @@ var ErrCanceled error = cause{"postlude: the task was canceled by Run.Cancel", c
 // errTimeout is the cause of an attempt's context after Timeout.
 var errTimeout error = cause{"postlude: the attempt exceeded its Timeout", context.DeadlineExceeded}
 
-// errDropped is Run.Err of a task that a handler dropped without an error of its own.
-var errDropped = errors.New("postlude: the task was dropped")
+// errWorkTimeout is the cause of a work's context after Config.WorkTimeout.
+var errWorkTimeout error = cause{"postlude: the work exceeded Config.WorkTimeout", context.DeadlineExceeded}
 
 // errNoTask is Err of a Run whose scheduling failed.
 var errNoTask = errors.New("postlude: this Run belongs to no task: scheduling it failed")

@@ -65,6 +65,10 @@ func (a *attempt) escalate(ns []Notifier) {
 	if len(ns) == 0 || a.stopped() {
 		return
 	}
+	by := a.by
+	if by == taskFallback || a.verdict.action != escalateTo {
+		by = a.notedBy
+	}
 	kind := failureKind{a.name, a.failure.ErrorType}
 	suppressed, first := a.rt.escalations.enter(kind, time.Now())
 	if !first {
@@ -72,29 +76,31 @@ func (a *attempt) escalate(ns []Notifier) {
 		return
 	}
 	a.failure.Suppressed = suppressed
-	a.rt.measure(func(m *meters) { m.Escalations.Add(a, 1, a.gauge...) })
 	err := a.inSpan(taskconv.SpanEscalate, func(ctx context.Context) error {
-		return notifyAll(ctx, a.rt.cfg.WorkTimeout, a.failure, ns)
+		return notifyAll(a.failure, ns, func(notify func(context.Context) error) error {
+			return a.rt.guardedWork(ctx, by, notify)
+		})
 	})
 	if err != nil {
 		a.escalation = taskconv.EscalationFailed
 		a.rt.escalations.forget(kind) // the next failure tries again
-		a.rt.handlerFailed(a, a.by, err)
+		a.rt.handlerFailed(a, by.name, err)
 		return
 	}
 	a.escalation = taskconv.EscalationSent
+	a.rt.measure(func(m *meters) { m.Escalations.Add(a, 1, a.gauge...) })
 	a.emit(slog.LevelWarn, taskconv.EventEscalated, "task failure escalated",
 		append(a.failureAttrs(), slog.Int(taskconv.LogSuppressed, suppressed))...)
 }
 
-// notifyAll tells each notifier once, side by side with nobody: they are few.
-func notifyAll(ctx context.Context, limit time.Duration, f *Failure, ns []Notifier) error {
+// notifyAll tells each notifier once, one after the other: they are few.
+func notifyAll(f *Failure, ns []Notifier, call func(func(context.Context) error) error) error {
 	var errs []error
 	for i, n := range ns {
 		if slices.ContainsFunc(ns[:i], func(m Notifier) bool { return same(m, n) }) {
 			continue
 		}
-		errs = append(errs, within(ctx, limit, func(ctx context.Context) error { return n.Notify(ctx, f) }))
+		errs = append(errs, call(func(ctx context.Context) error { return n.Notify(ctx, f) }))
 	}
 	return errors.Join(errs...)
 }

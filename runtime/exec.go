@@ -33,6 +33,7 @@ type attempt struct {
 	span     sdktrace.ReadWriteSpan
 	exported bool // the SDK records the span
 	told     bool // the span has the attributes that only a reader needs
+	counted  bool // its start is in the metrics
 
 	start, end time.Time
 	queued     time.Duration
@@ -40,10 +41,12 @@ type attempt struct {
 	err        error
 	failure    *Failure // nil after a success
 	verdict    Verdict
-	by         string     // the handler that gave it
+	by         *entry     // the handler that gave it
+	work       []work     // that handlers added
 	notifiers  []Notifier // noted by Escalate
-	escalation string     // what came of telling them
-	overBudget bool       // a retry was refused
+	notedBy    *entry
+	escalation string // what came of telling them
+	overBudget bool   // a retry was refused
 }
 
 // stage is how far an attempt has come.
@@ -76,18 +79,17 @@ func (rt *Runtime) conclude(w *worker) {
 	a := w.now
 	switch a.stage {
 	case beginning:
-		a.err = errGoexit
-		a.settle(failed)
+		a.beginAgain()
+		fallthrough
 	case calling:
 		a.stage = judging
 		a.judge()
 		a.finishSpan()
-		fallthrough
-	case judging:
-		if a.err != nil && a.failure == nil { // the error's own methods ended the goroutine
-			a.failure = &Failure{Err: a.err, Kind: KindPanic, ErrorType: string(KindPanic), t: a.task, info: a.info()}
-		}
 		a.stage = acting
+		a.act()
+	case judging:
+		a.stage = acting
+		a.judgeAgain()
 		a.act()
 	case acting:
 		a.settle(failed)
@@ -151,11 +153,7 @@ func (a *attempt) call() {
 			a.err = panics.Recovered(recover())
 		}
 	}()
-	if a.job.def != nil {
-		a.err = a.invoke(a, a.job.args)
-	} else {
-		a.err = a.job.fn(a)
-	}
+	a.err = a.job.call(a)
 	returned = true
 }
 
@@ -207,4 +205,34 @@ func (a *attempt) settle(f fate) {
 		err = nil // rescued by a fallback
 	}
 	a.rt.settle(a.task, f, err)
+}
+
+// beginAgain makes up for a begin that user code ended: an argument's LogValue, a
+// processor. The function is not called.
+func (a *attempt) beginAgain() {
+	if a.Context == nil {
+		a.Context, a.release = a.task.ctx, func() {}
+	}
+	if a.span == nil {
+		a.Context, a.span = a.plan.span.StartLocal(a.Context)
+	}
+	if !a.counted {
+		a.countStart()
+	}
+	a.task.begin()
+	a.err = errGoexit
+}
+
+// judgeAgain makes up for a judgment that user code ended: the error's own methods, or
+// the provider's processors.
+func (a *attempt) judgeAgain() {
+	if a.err != nil && a.failure == nil {
+		a.failure = &Failure{
+			ID: a.ID(), Err: errGoexit, Kind: KindPanic, ErrorType: string(KindPanic), Attempt: a.number,
+			SpanContext: a.span.SpanContext(), Span: a.span, info: a.info(), stopped: a.task.stopped,
+		}
+		a.err = errGoexit // the other's methods must not be called again
+	}
+	a.release()
+	a.finishSpan()
 }

@@ -270,3 +270,5 @@ func TestTaskContext(t *testing.T) {
 		t.Error("the context is alive after its attempt")
 	}
 }
+
+func stringAttr(key string) attribute.KeyValue { return attribute.String(key, "value") }

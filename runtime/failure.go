@@ -35,9 +35,11 @@ type Failure struct {
 	// suppressed since the last one, see Config.EscalationWindow.
 	Suppressed int
 
-	t        *task
 	info     TaskInfo
+	args     any
+	shown    string
 	cause    error           // what the attempt's context had ended with
+	stopped  func() bool     // the task was canceled; nil for a SERVER span
 	ctx      context.Context // for the handler that is being asked
 	decision *decision
 }
@@ -59,22 +61,11 @@ func (f *Failure) Task() TaskInfo { return f.info }
 
 // Args returns the arguments that the task was scheduled with, unredacted; nil for a
 // closure.
-func (f *Failure) Args() any {
-	if f.t == nil {
-		return nil
-	}
-	return f.t.job.args
-}
+func (f *Failure) Args() any { return f.args }
 
 // RedactedArgs returns the arguments as telemetry shows them: JSON, with secrets masked.
 // It is what a notification may contain. "" for a closure.
-func (f *Failure) RedactedArgs() string {
-	if f.t == nil {
-		return ""
-	}
-	_, args := f.t.shown()
-	return string(args)
-}
+func (f *Failure) RedactedArgs() string { return f.shown }
 
 // Message is the error's text. Unlike f.Err.Error() it can't panic.
 func (f *Failure) Message() string { return errs.Text(f.Err) }
@@ -129,7 +120,6 @@ func (f *Failure) Decide(v Verdict) {
 type decision struct {
 	mu      sync.Mutex
 	verdict Verdict
-	work    []func(context.Context) error
 	noted   []Notifier // by Escalate
 	closed  bool
 }
@@ -150,8 +140,8 @@ func (d *decision) set(v Verdict) {
 		return
 	}
 	if d.verdict.action == pass {
+		v.work = slices.Concat(d.verdict.work, v.work) // of the answers that passed, too
 		d.verdict = v
-		d.work = append(d.work, v.work...)
 	}
 }
 
@@ -160,7 +150,5 @@ func (d *decision) take() (v Verdict, noted []Notifier) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.closed = true
-	v = d.verdict
-	v.work = slices.Clone(d.work)
-	return v, d.noted
+	return d.verdict, d.noted
 }

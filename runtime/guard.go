@@ -11,7 +11,7 @@ import (
 
 // Why a handler was passed over.
 var (
-	errBlocked = errors.New("the handler exceeded Config.HandlerTimeout and has not returned")
+	errBlocked = errors.New("the handler exceeded its time and has not returned")
 	errSkipped = errors.New("a call of the handler before has not returned yet")
 )
 
@@ -31,11 +31,11 @@ type guard struct {
 
 const maxStrikes = 3
 
-// guarded runs fn, a call of the handler that g guards, within Config.HandlerTimeout. It
-// returns nil, a *PanicError if fn panicked or called runtime.Goexit, errBlocked or
-// errSkipped. After the limit fn may go on, on a goroutine of its own. A nil guard is for
+// guarded runs fn, a call of the handler that g guards, within limit. It returns nil, a
+// *PanicError if fn panicked or called runtime.Goexit, errBlocked or errSkipped, these as
+// they are. After the limit fn may go on, on a goroutine of its own. A nil guard is for
 // handlers that run no code of the user's but the error's methods.
-func (rt *Runtime) guarded(g *guard, fn func()) error {
+func (rt *Runtime) guarded(g *guard, name string, limit time.Duration, fn func()) error {
 	if g == nil {
 		if p := panics.Try(fn); p != nil {
 			return p
@@ -55,7 +55,11 @@ func (rt *Runtime) guarded(g *guard, fn func()) error {
 	if !g.trusted.Load() && g.blocked.Load() > 0 {
 		return errSkipped
 	}
-	return g.call(rt.cfg.HandlerTimeout, fn)
+	err := g.call(limit, fn)
+	if err == errBlocked {
+		rt.noteBlocked(g, name)
+	}
+	return err
 }
 
 // turnOf returns the channel that lets failures call an untried handler one by one. It
@@ -110,6 +114,26 @@ func (g *guard) call(limit time.Duration, fn func()) error {
 	}
 	g.blocked.Add(-1)
 	return <-ended // it returned at the last moment: what it said was in time
+}
+
+// workSlack is how long work may go on after its context has ended. A worker waits no
+// longer for it.
+const workSlack = time.Second
+
+// guardedWork runs work of a handler, with a context that ends after Config.WorkTimeout.
+// Work that does not heed its context is left to itself, as a handler is that blocks.
+func (rt *Runtime) guardedWork(ctx context.Context, e *entry, do func(context.Context) error) error {
+	limit := rt.cfg.WorkTimeout
+	var result error
+	err := rt.guarded(e.workGuard, e.name, limit+workSlack, func() {
+		ctx, cancel := context.WithTimeoutCause(ctx, limit, errWorkTimeout)
+		defer cancel()
+		result = do(ctx)
+	})
+	if err != nil {
+		return err // and result may still be written
+	}
+	return result
 }
 
 // within runs fn to its end, with a context that ends after limit (0: never), and

@@ -83,14 +83,15 @@ type ownHandler interface {
 type entry struct {
 	ErrorHandler
 	name       string
-	guard      *guard
+	guard      *guard // of its decisions
+	workGuard  *guard // of the work that it adds, and of its notifiers
 	ours       bool
 	attempts   int // that a Retry allows
 	conditions []func(*Failure) bool
 }
 
 func newEntry(h ErrorHandler) *entry {
-	e := &entry{ErrorHandler: h}
+	e := &entry{ErrorHandler: h, workGuard: new(guard)}
 	switch h := h.(type) {
 	case ownHandler:
 		e.ours = true

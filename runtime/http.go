@@ -50,16 +50,17 @@ func (rt *Runtime) Middleware(next http.Handler) http.Handler {
 		req := &request{conn: connOf(r), client: r.Context()}
 		req.scope = scope{rt: rt, req: req}
 		req.turn0 = req.conn.turn()
+		req.late = r.Context().Err() != nil // after the turn: both end with the response, the context first
 		inner := r.WithContext(context.WithValue(r.Context(), scopeKey, &req.scope))
 		panicking := true
 		// Deferred, as the tasks of a handler that panics run, too. The panic goes on.
 		defer func() {
+			defer req.finish() // also if the writer's Flush panics
 			copyBack(r, inner)
 			req.routeReturned()
 			if !panicking {
 				req.flush(w, r)
 			}
-			req.responseReady()
 		}()
 		next.ServeHTTP(w, inner)
 		panicking = false
@@ -85,13 +86,16 @@ type request struct {
 	conn   *conn           // nil: not attached, or not HTTP/1
 	turn0  uint64          // the connection's turn when the request came
 	client context.Context // net/http cancels it when the handler's return has reached it
+	late   bool            // it had ended when the request came: http.TimeoutHandler has answered
 
 	mu       sync.Mutex
 	route    []*task // not released yet
 	response []*task
 	starting *task         // released, and not started yet: the others wait for it
 	routed   chan struct{} // closed when no after-route task is left to start; nil: nobody waits for that
+	gated    bool          // there was a task that waits for the request
 	returned bool          // the route handler
+	finished bool          // the middleware
 	armed    bool          // somebody will call responseSent
 	sent     bool          // the response
 }
@@ -116,6 +120,7 @@ func (q *request) admit(t *task) error {
 	if err := q.rt.queue.admit(t); err != nil {
 		return err
 	}
+	q.gated = true
 	if t.when == afterRoute {
 		q.route = append(q.route, t)
 	} else {
@@ -136,7 +141,7 @@ func (q *request) advance() {
 		}
 		q.mu.Unlock()
 	}
-	q.armLate()
+	q.arm() // an AfterResponse from a task may be the first to need it
 }
 
 // take returns the next task to release, if its time has come.
@@ -202,24 +207,23 @@ func (q *request) routeReturned() {
 	}
 }
 
-// responseReady arranges for responseSent, if a task waits for it.
-func (q *request) responseReady() {
+// finish is the end of the middleware. No after-response task starts before.
+func (q *request) finish() {
 	q.mu.Lock()
-	arm := len(q.response) > 0 && !q.armed
+	q.finished = true
+	q.mu.Unlock()
+	q.arm()
+}
+
+// arm arranges for responseSent once the middleware has finished, if a task waited for
+// the request; those that it has released may still hold on to what responseSent frees.
+func (q *request) arm() {
+	q.mu.Lock()
+	arm := q.finished && q.gated && !q.armed
 	q.armed = q.armed || arm
 	q.mu.Unlock()
 	if arm {
 		q.whenSent()
-	}
-}
-
-// armLate is for an AfterResponse from a task, after the middleware has returned.
-func (q *request) armLate() {
-	q.mu.Lock()
-	late := q.returned
-	q.mu.Unlock()
-	if late {
-		q.responseReady()
 	}
 }
 

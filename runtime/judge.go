@@ -62,8 +62,11 @@ func (a *attempt) diagnose() *Failure {
 	}
 	f := &Failure{
 		ID: a.ID(), Err: a.err, Attempt: a.number, MaxAttempts: a.set.attempts, Elapsed: a.elapsed(),
-		SpanContext: a.span.SpanContext(), Span: a.span, t: a.task, info: a.info(), cause: ended,
+		SpanContext: a.span.SpanContext(), Span: a.span, info: a.info(), cause: ended, stopped: a.task.stopped,
+		args: a.job.args,
 	}
+	_, shown := a.shown()
+	f.shown = string(shown)
 	f.Kind, f.ErrorType = classify(a.err, ended)
 	f.Stack = stackOf(a.err)
 	f.TraceURL = a.rt.traceURL(f.SpanContext)
@@ -105,7 +108,7 @@ func stackOf(err error) (stack string) {
 			stack = s.StackTrace()
 		}
 	})
-	return stack
+	return errs.Stack(stack)
 }
 
 // markFailed writes the failure on the span.
@@ -120,13 +123,21 @@ func (a *attempt) markFailed() {
 		return
 	}
 	event := []attribute.KeyValue{
-		attribute.String(taskconv.ExceptionType, f.ErrorType),
+		attribute.String(taskconv.ExceptionType, exceptionType(f)),
 		attribute.String(taskconv.ExceptionMessage, text),
 	}
 	if f.Stack != "" {
 		event = append(event, attribute.String(taskconv.ExceptionStacktrace, f.Stack))
 	}
 	a.span.AddEvent(taskconv.ExceptionEvent, trace.WithAttributes(event...), trace.WithTimestamp(a.end))
+}
+
+// exceptionType is the error's type in Go, which error.type is not for a timeout, say.
+func exceptionType(f *Failure) string {
+	if f.Kind == KindPanic {
+		return f.ErrorType
+	}
+	return errs.Type(f.Err)
 }
 
 // markSucceeded runs the processors that want to see successes, too.
@@ -142,40 +153,46 @@ func (a *attempt) markSucceeded() {
 // ask has the handlers decide, in order. Ours are asked until one has decided;
 // processors of other types see the span in any case.
 func (a *attempt) ask() {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(a), a.rt.cfg.HandlerTimeout)
-	defer cancel()
-	var work []func(context.Context) error
 	for _, e := range a.set.handlers {
 		decided := a.verdict.action != pass
 		if decided && e.ours {
 			continue
 		}
-		v := a.askOne(ctx, e)
-		work = append(work, v.work...)
-		if !decided && v.action != pass {
-			a.verdict, a.by = v, e.name
+		v := a.askOne(e)
+		if decided {
+			continue // what it answered comes too late, with its work
+		}
+		for _, do := range v.work {
+			a.work = append(a.work, work{e, do})
+		}
+		if v.action != pass {
+			a.verdict, a.by = v, e
 		}
 	}
 	if a.verdict.action == pass && !a.stopped() {
 		a.lastResort()
 	}
-	a.verdict.work = work
 	a.markVerdict()
 }
+
+// taskFallback is who gave the verdict when Task.Fallback is used.
+var taskFallback = &entry{name: "Task.Fallback", workGuard: new(guard)}
 
 // lastResort is the verdict when nobody decided: what was noted for that. A fallback
 // comes first, and who is to be told is told once, if that fails or there is none.
 func (a *attempt) lastResort() {
 	switch {
 	case a.job.def != nil && a.job.def.fallback != nil:
-		a.verdict, a.by = FallbackTo(Job{def: a.job.def.fallback, args: a.job.args}), "Task.Fallback"
+		a.verdict, a.by = FallbackTo(Job{def: a.job.def.fallback, args: a.job.args}), taskFallback
 	case len(a.notifiers) > 0:
-		a.verdict, a.by = EscalateTo(a.notifiers...), escalateName
+		a.verdict, a.by = EscalateTo(a.notifiers...), a.notedBy
 	}
 }
 
 // askOne returns the handler's verdict, or Pass if it has none that can be carried out.
-func (a *attempt) askOne(ctx context.Context, e *entry) Verdict {
+func (a *attempt) askOne(e *entry) Verdict {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a), a.rt.cfg.HandlerTimeout)
+	defer cancel()
 	f := *a.failure
 	f.ctx, f.decision = ctx, new(decision)
 	asks, err := e.asks(&f)
@@ -191,6 +208,9 @@ func (a *attempt) askOne(ctx context.Context, e *entry) Verdict {
 	v, noted := f.decision.take()
 	if err != nil {
 		return Verdict{}
+	}
+	if len(noted) > 0 && a.notedBy == nil {
+		a.notedBy = e
 	}
 	a.notifiers = append(a.notifiers, noted...)
 	v.work = slices.DeleteFunc(v.work, func(w func(context.Context) error) bool { return w == nil })
@@ -223,8 +243,8 @@ func (a *attempt) refusal(v Verdict) error {
 // markVerdict writes the verdict on the span.
 func (a *attempt) markVerdict() {
 	kvs := []attribute.KeyValue{attribute.String(taskconv.TaskVerdict, a.verdict.action.String())}
-	if a.by != "" {
-		kvs = append(kvs, attribute.String(taskconv.TaskVerdictHandler, a.by))
+	if a.by != nil {
+		kvs = append(kvs, attribute.String(taskconv.TaskVerdictHandler, a.by.name))
 	}
 	if a.verdict.action == retryAfter {
 		kvs = append(kvs, attribute.Float64(taskconv.TaskRetryDelay, a.verdict.delay.Seconds()))
@@ -281,9 +301,9 @@ func (a *attempt) eachForeign(call func(*entry)) {
 // guarded calls into a handler, and reports it if it panics or blocks. While it blocks,
 // its failures are counted only: one record tells it all.
 func (a *attempt) guarded(e *entry, fn func()) error {
-	err := a.rt.guarded(e.guard, fn)
+	err := a.rt.guarded(e.guard, e.name, a.rt.cfg.HandlerTimeout, fn)
 	switch {
-	case errors.Is(err, errSkipped):
+	case err == errSkipped: // not errors.Is: it would ask what a handler threw
 		a.rt.measure(func(m *meters) { m.HandlerErrors.Add(a, 1, a.gauge...) })
 	case err != nil:
 		a.rt.handlerFailed(a, e.name, err)

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
+
+	"github.com/postlude/postlude/runtime/taskconv"
 )
 
 // Option is a setting that Config.Defaults, a definition and a single call can make.
@@ -101,10 +104,25 @@ func Attributes(kvs ...attribute.KeyValue) Option {
 		for _, kv := range kvs {
 			// The later wins: a record must not have a key twice.
 			s.attrs = slices.DeleteFunc(slices.Clone(s.attrs), func(a attribute.KeyValue) bool { return a.Key == kv.Key })
+			if kv.Value.Type() == attribute.STRING { // see errs.Clean
+				kv.Value = attribute.StringValue(strings.ToValidUTF8(kv.Value.AsString(), "\uFFFD"))
+			}
 			s.attrs = append(s.attrs, kv)
 			s.refuse(!kv.Valid(), "Attributes has one without a key or value: %q", string(kv.Key))
+			s.refuse(reserved(string(kv.Key)), "Attributes has %q, a name of the runtime's own", string(kv.Key))
 		}
 	})
+}
+
+// reserved tells whether an attribute of this name would contradict one of the runtime's,
+// on the span or in the record.
+func reserved(key string) bool {
+	switch key {
+	case taskconv.LogTime, taskconv.LogLevel, taskconv.LogMessage, taskconv.LogEvent, taskconv.LogTraceID,
+		taskconv.LogSpanID, taskconv.LogTraceFlags, taskconv.ErrorType, taskconv.CodeFunctionName:
+		return true
+	}
+	return strings.HasPrefix(key, "task.") || strings.HasPrefix(key, "exception.")
 }
 
 // settings is what the options of one task come to.
@@ -138,7 +156,6 @@ func (s *settings) extend(apply func(*settings)) *settings {
 		next.attempts = max(next.attempts, e.attempts)
 	}
 	next.handlers = append(next.handlers, s.handlers...)
-	next.lean = next.lean || next.delay > 0
 	return &next
 }
 

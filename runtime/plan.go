@@ -151,6 +151,9 @@ func (c *closures) plansOf(rt *Runtime, j Job) (*plans, error) {
 		})
 		return ps, nil
 	}
-	actual, _ := c.plans.LoadOrStore(key, ps)
+	actual, loaded := c.plans.LoadOrStore(key, ps)
+	if loaded {
+		c.count.Add(-1)
+	}
 	return actual.(*plans), nil
 }

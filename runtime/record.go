@@ -107,13 +107,18 @@ func (rt *Runtime) rejected(ctx context.Context, t *task, err error) {
 
 // started records that an attempt began.
 func (a *attempt) started() {
+	a.countStart()
+	a.emit(slog.LevelDebug, taskconv.EventStarted, "task started", millis(taskconv.LogQueueDelayMS, a.queued))
+	a.task.begin()
+}
+
+func (a *attempt) countStart() {
+	a.counted = true
 	a.rt.measure(func(m *meters) {
 		m.Pending.Add(a, -1, a.gauge...)
 		m.Active.Add(a, 1, a.gauge...)
 		m.QueueDuration.Record(a, a.queued.Seconds(), a.plan.queued...)
 	})
-	a.emit(slog.LevelDebug, taskconv.EventStarted, "task started", millis(taskconv.LogQueueDelayMS, a.queued))
-	a.task.begin()
 }
 
 // measure records how the attempt ended.
@@ -147,9 +152,9 @@ func (a *attempt) logRetrying() {
 
 // logFailed writes the record of a task's end. A canceled task is no error: somebody
 // asked for it, or a deployment did.
-func (a *attempt) logFailed() {
+func (a *attempt) logFailed(f fate) {
 	a.rt.rememberFailure(a)
-	if a.failure.Kind == KindCanceled {
+	if f == canceled {
 		a.emit(slog.LevelWarn, taskconv.EventFailed, "task canceled", a.failureAttrs()...)
 		return
 	}
@@ -169,8 +174,8 @@ func (a *attempt) failureAttrs() []slog.Attr {
 		attrs = append(attrs, slog.String(taskconv.ExceptionStacktrace, f.Stack))
 	}
 	attrs = append(attrs, slog.String(taskconv.TaskVerdict, a.verdict.action.String()))
-	if a.by != "" {
-		attrs = append(attrs, slog.String(taskconv.TaskVerdictHandler, a.by))
+	if a.by != nil {
+		attrs = append(attrs, slog.String(taskconv.TaskVerdictHandler, a.by.name))
 	}
 	if a.overBudget {
 		attrs = append(attrs, slog.String(taskconv.TaskRetryRefused, taskconv.RefusedBudget))
@@ -199,9 +204,6 @@ func (rt *Runtime) handlerFailed(a *attempt, handler string, err error) {
 		attrs = append(attrs, slog.String(taskconv.ExceptionStacktrace, stack))
 	}
 	a.emit(slog.LevelError, taskconv.EventHandlerFailed, "error handler failed", attrs...)
-	if errors.Is(err, errBlocked) {
-		rt.noteBlocked(handler)
-	}
 }
 
 // telemetryFailed reports a panic of the application's own telemetry.

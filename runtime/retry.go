@@ -68,7 +68,7 @@ func (r Retry) verdict(f *Failure) Verdict {
 	var p *permanentError
 	var after *retryableError
 	switch {
-	case f.Attempt > r.Max, f.Kind == KindCanceled, errors.As(f.Err, &p):
+	case f.Attempt > r.Max, f.stopped != nil && f.stopped(), errors.As(f.Err, &p):
 		return Pass
 	case errors.As(f.Err, &after):
 		return RetryAfter(after.delay)

@@ -119,7 +119,8 @@ func (t *task) publish(err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.over, t.err = true, err
-	t.cancel = nil // it holds on to the attempt's context
+	// A Run may be kept for long, and shall not keep the request and the arguments.
+	t.cancel, t.ctx, t.req, t.job, t.history = nil, nil, nil, Job{}, nil
 	if t.done != nil {
 		close(t.done)
 	}

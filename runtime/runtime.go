@@ -63,8 +63,9 @@ type Config struct {
 	RouteWait time.Duration
 	// HandlerTimeout is how long an error handler may take to decide. 0: DefaultHandlerTimeout.
 	HandlerTimeout time.Duration
-	// WorkTimeout ends the context of work that a handler added to its verdict, of a
-	// fallback's closure and of a notification. 0: DefaultWorkTimeout.
+	// WorkTimeout ends the context of work that a handler added to its verdict, and of a
+	// notification. What goes on for a second longer is left to itself, and not called
+	// again until it returns. 0: DefaultWorkTimeout.
 	WorkTimeout time.Duration
 
 	// RetryBudget bounds the retries of all tasks together. The zero value does not.
@@ -108,13 +109,13 @@ type Runtime struct {
 	mu       sync.Mutex // guards what follows
 	stats    map[string]*stats
 	failures failures
-	blocked  map[string]struct{} // handlers that were given up on
+	blocked  map[*guard]string // handlers that were given up on
 }
 
 // New makes a runtime. It starts no goroutine and registers nothing globally. The error
 // joins all faults of the config.
 func New(cfg Config) (*Runtime, error) {
-	rt := &Runtime{stats: map[string]*stats{}, blocked: map[string]struct{}{}}
+	rt := &Runtime{stats: map[string]*stats{}, blocked: map[*guard]string{}}
 	rt.drain.init()
 	errs := rt.configure(cfg)
 	instruments, err := otelx.NewInstruments(rt.cfg.MeterProvider.Meter(scopeInfo.Name))
@@ -136,8 +137,8 @@ func New(cfg Config) (*Runtime, error) {
 
 // configure fills in the defaults and returns what is wrong.
 func (rt *Runtime) configure(cfg Config) (errs []error) {
-	atLeast := func(name string, n, least int) {
-		if n < least {
+	natural := func(name string, n int) {
+		if n < 0 {
 			errs = append(errs, fmt.Errorf("%s is %d: it must be at least 1, or 0 for the default", name, n))
 		}
 	}
@@ -146,8 +147,8 @@ func (rt *Runtime) configure(cfg Config) (errs []error) {
 			errs = append(errs, fmt.Errorf("%s is %v: it must not be negative", name, d))
 		}
 	}
-	atLeast("Config.Workers", cfg.Workers, 0)
-	atLeast("Config.Queue", cfg.Queue, 0)
+	natural("Config.Workers", cfg.Workers)
+	natural("Config.Queue", cfg.Queue)
 	positive("Config.Grace", cfg.Grace)
 	positive("Config.HandlerTimeout", cfg.HandlerTimeout)
 	positive("Config.WorkTimeout", cfg.WorkTimeout)

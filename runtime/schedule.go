@@ -93,11 +93,12 @@ func schedule(ctx context.Context, when timing, j Job, opts []Option) (Run, erro
 // launch records that t was admitted, and lets it go. Deferred, as what is recorded may
 // end the goroutine (an argument's LogValue, say), and t must not be left behind.
 func (sc *scope) launch(ctx context.Context, t *task) {
+	gated := t.req != nil // t may be over, and have let go of it, before we are back
 	defer func() {
-		if t.req == nil {
-			sc.rt.queue.release(t)
-		} else {
+		if gated {
 			sc.req.advance()
+		} else {
+			sc.rt.queue.release(t)
 		}
 	}()
 	sc.rt.admitted(ctx, t)
@@ -128,6 +129,7 @@ type task struct {
 	idText  string
 	args    render.JSON
 	prev    trace.SpanContext
+	last    error // of the attempt before a retry
 	history []FailedAttempt
 
 	// The queue's, guarded by its lock.
@@ -164,13 +166,13 @@ func (rt *Runtime) newTask(ctx context.Context, sc *scope, when timing, j Job, o
 	if when != immediate {
 		t.req = sc.req
 	}
-	if set.lean {
+	if set.lean || set.delay > 0 {
 		t.ctx = rt.lean(ctx, sc, when)
 	} else {
 		t.ctx = context.WithoutCancel(ctx)
 	}
 	if set.delay > 0 {
-		t.due = rt.queue.now() + int64(set.delay)
+		t.due = add(rt.queue.now(), set.delay)
 	}
 	return t, nil
 }

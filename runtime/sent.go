@@ -20,6 +20,8 @@ import (
 //	                         request's context, which it does right after the handler's
 //	                         return and before it flushes what is left: a window of some
 //	                         microseconds, in which a task may start before the last byte.
+//	                         It is larger if a middleware outside has replaced the context
+//	                         by one that ends sooner, or never.
 //	hijacked connection      as otherwise: what is sent there is the handler's business.
 
 // Attach has srv tell the runtime when responses have been sent: after-response tasks
@@ -44,7 +46,7 @@ func (rt *Runtime) Attach(srv *http.Server) {
 		if connState != nil {
 			connState(c, state)
 		}
-		if state == http.StateNew || state == http.StateActive || !reflect.ValueOf(c).Comparable() {
+		if !reflect.ValueOf(c).Comparable() {
 			return
 		}
 		v, ok := conns.Load(c)
@@ -54,7 +56,7 @@ func (rt *Runtime) Attach(srv *http.Server) {
 		if state == http.StateHijacked || state == http.StateClosed {
 			conns.Delete(c)
 		}
-		v.(*conn).next(state == http.StateHijacked)
+		v.(*conn).enter(state)
 	}
 }
 
@@ -64,10 +66,11 @@ var connKey any = connKeyType{}
 
 // conn counts the responses of one HTTP/1 connection, which come one after the other.
 type conn struct {
-	mu       sync.Mutex
-	turns    uint64 // responses sent
-	hijacked bool
-	waiting  []*request // in this turn
+	mu      sync.Mutex
+	turns   uint64         // responses sent
+	state   http.ConnState // the last that we were told
+	told    bool           // we are told at all: somebody may have set ConnState after Attach
+	waiting []*request     // in this turn
 }
 
 // connOf returns the connection of an HTTP/1 request to an attached server.
@@ -88,11 +91,16 @@ func (c *conn) turn() uint64 {
 	return c.turns
 }
 
-// next ends a turn: the response has been sent.
-func (c *conn) next(hijacked bool) {
+// enter notes the connection's state. All but New and Active end a turn: the response has
+// been sent.
+func (c *conn) enter(state http.ConnState) {
 	c.mu.Lock()
+	c.state, c.told = state, true
+	if state == http.StateNew || state == http.StateActive {
+		c.mu.Unlock()
+		return
+	}
 	c.turns++
-	c.hijacked = hijacked
 	sent := c.waiting
 	c.waiting = nil
 	c.mu.Unlock()
@@ -101,16 +109,16 @@ func (c *conn) next(hijacked bool) {
 	}
 }
 
-// wait has next call q.responseSent. It reports false if the connection can't tell,
+// wait has enter call q.responseSent. It reports false if the connection can't tell,
 // and sent if the response of q's turn was sent already, as http.TimeoutHandler does
 // while the handler behind it still runs.
 func (c *conn) wait(q *request) (ok, sent bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
-	case c.hijacked:
+	case c.state == http.StateHijacked, !c.told:
 		return false, false
-	case c.turns != q.turn0:
+	case c.turns != q.turn0, c.state == http.StateClosed:
 		return true, true
 	}
 	c.waiting = append(c.waiting, q)
@@ -119,6 +127,10 @@ func (c *conn) wait(q *request) (ok, sent bool) {
 
 // whenSent has responseSent called when the response has been sent.
 func (q *request) whenSent() {
+	if q.late {
+		q.responseSent()
+		return
+	}
 	if q.conn != nil {
 		if ok, sent := q.conn.wait(q); sent {
 			q.responseSent()

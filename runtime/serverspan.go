@@ -50,7 +50,10 @@ func (e *escalation) tell(f *Failure) {
 	ctx := trace.ContextWithSpanContext(context.Background(), f.SpanContext)
 	ctx, span := otel.Tracer(ScopeName).Start(ctx, taskconv.SpanEscalate+f.info.Name)
 	defer span.End()
-	if err := notifyAll(ctx, DefaultWorkTimeout, f, e.ns); err != nil {
+	err := notifyAll(f, e.ns, func(notify func(context.Context) error) error {
+		return within(ctx, DefaultWorkTimeout, notify)
+	})
+	if err != nil {
 		span.SetStatus(codes.Error, errs.Text(err))
 		otel.Handle(err) // there is no runtime to report to
 	}

@@ -1,6 +1,7 @@
 package postlude
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -129,8 +130,10 @@ func (rt *Runtime) rememberFailure(a *attempt) {
 	info := FailureInfo{
 		TaskInfo: a.info(), Time: time.Now(), Kind: f.Kind, ErrorType: f.ErrorType,
 		Message: head(errs.Text(f.Err), maxMessage), Stack: head(f.Stack, maxStack),
-		Args: string(args), Verdict: a.verdict.action.String(), Handler: a.by,
-		SpanContext: f.SpanContext,
+		Args: string(args), Verdict: a.verdict.action.String(), SpanContext: f.SpanContext,
+	}
+	if a.by != nil {
+		info.Handler = a.by.name
 	}
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
@@ -144,8 +147,10 @@ func head(s string, n int) string {
 	return strings.ToValidUTF8(s[:n], "") + "…"
 }
 
-func (rt *Runtime) noteBlocked(handler string) {
+// noteBlocked remembers a handler for the report, and forgets those that have returned.
+func (rt *Runtime) noteBlocked(g *guard, handler string) {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	rt.blocked[handler] = struct{}{}
+	maps.DeleteFunc(rt.blocked, func(g *guard, _ string) bool { return g.blocked.Load() == 0 })
+	rt.blocked[g] = handler
 }

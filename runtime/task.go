@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"runtime"
 	"sync/atomic"
+	"unicode/utf8"
 )
 
 // Task is the definition of a task: a name, a function and its options. It is pure
@@ -55,7 +56,12 @@ func (t *Task[A]) Fallback(alt *Task[A]) *Task[A] {
 }
 
 // Name returns the name that the task was defined with.
-func (t *Task[A]) Name() string { return t.def.name }
+func (t *Task[A]) Name() string {
+	if t == nil {
+		return ""
+	}
+	return t.def.name
+}
 
 func (t *Task[A]) definition() *definition {
 	if t == nil {
@@ -99,6 +105,14 @@ func (j Job) check() error {
 	return checkTask(j.name, j.fn != nil)
 }
 
+// call calls the job's function.
+func (j Job) call(ctx context.Context) error {
+	if j.def != nil {
+		return j.def.invoke(ctx, j.args)
+	}
+	return j.fn(ctx)
+}
+
 // definition is what Define knows, with the argument type erased.
 type definition struct {
 	name     string
@@ -123,17 +137,20 @@ func (d *definition) check() error {
 }
 
 func checkTask(name string, hasFunc bool) error {
-	var errs []error
+	var faults []error
 	if name == "" {
-		errs = append(errs, errors.New("it has no name"))
+		faults = append(faults, errors.New("it has no name"))
+	}
+	if !utf8.ValidString(name) {
+		faults = append(faults, errors.New("its name is not UTF-8"))
 	}
 	if !hasFunc {
-		errs = append(errs, errors.New("it has no function"))
+		faults = append(faults, errors.New("it has no function"))
 	}
-	if len(errs) == 0 {
+	if len(faults) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w %q: %w", ErrInvalidTask, name, errors.Join(errs...))
+	return fmt.Errorf("%w %q: %w", ErrInvalidTask, name, errors.Join(faults...))
 }
 
 // functionName is the full name of a function, as code.function.name wants it.

@@ -1,6 +1,10 @@
 package postlude
 
-import "time"
+import (
+	"context"
+	"runtime/pprof"
+	"time"
+)
 
 // idleTime is how long a worker without work is kept: long enough to bridge the gaps
 // of ordinary traffic, short enough that a burst's stacks are returned.
@@ -22,6 +26,7 @@ func newWorker(t *task) *worker {
 // work is the life of a worker. It ends when the queue has no more for it. The queue
 // owns the goroutine: Shutdown ends it.
 func (rt *Runtime) work(w *worker) {
+	pprof.SetGoroutineLabels(context.Background()) // not those of the handler that needed it first
 	finished := false
 	defer func() {
 		if !finished { // user code called runtime.Goexit: nothing can keep this goroutine
@@ -30,6 +35,7 @@ func (rt *Runtime) work(w *worker) {
 	}()
 	for w.task != nil {
 		rt.run(w)
+		w.task = nil // an idle worker holds on to nothing
 		w.task = rt.queue.next(w)
 	}
 	finished = true
@@ -47,6 +53,7 @@ func (rt *Runtime) revive(w *worker) {
 	if w.now != nil {
 		rt.conclude(w)
 	}
+	w.task = nil
 	w.task = rt.queue.next(w)
 	finished = true
 	rt.work(w)
@@ -67,11 +74,11 @@ func (q *queue) armReaperLocked() {
 func (q *queue) reap() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	keep := 0
-	for keep < len(q.idle) && q.now()-q.idle[keep].since >= int64(idleTime) {
-		keep++
+	old := 0
+	for old < len(q.idle) && q.now()-q.idle[old].since >= int64(idleTime) {
+		old++
 	}
-	q.endLocked(keep)
+	q.endLocked(old)
 	if len(q.idle) > 0 {
 		q.reaper.Reset(idleTime - time.Duration(q.now()-q.idle[0].since))
 	}

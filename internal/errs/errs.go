@@ -4,6 +4,7 @@ package errs
 
 import (
 	"fmt"
+	"strings"
 
 	"go.opentelemetry.io/otel/semconv/v1.43.0"
 
@@ -16,8 +17,26 @@ func Type(err error) (name string) {
 	if p := panics.Try(func() { name = semconv.ErrorType(err).Value.AsString() }); p != nil {
 		return fmt.Sprintf("%T", err)
 	}
-	return name
+	return Clean(name, maxText)
 }
+
+// maxText and maxStack bound what an error may add to a span, a record and a page.
+const (
+	maxText  = 16 << 10
+	maxStack = 64 << 10
+)
+
+// Clean makes text fit for telemetry: at most limit bytes, and valid UTF-8, as one string
+// that is not has a whole batch of spans refused by OTLP's encoding.
+func Clean(text string, limit int) string {
+	if len(text) > limit {
+		text = text[:limit] + "…"
+	}
+	return strings.ToValidUTF8(text, "\uFFFD")
+}
+
+// Stack is a stack trace fit for telemetry.
+func Stack(text string) string { return Clean(text, maxStack) }
 
 // Text is the error's text.
 func Text(err error) (text string) {
@@ -25,5 +44,5 @@ func Text(err error) (text string) {
 		// Not the panic's value: what a broken method throws may hold anything.
 		return fmt.Sprintf("!PANIC: Error of %T", err)
 	}
-	return text
+	return Clean(text, maxText)
 }

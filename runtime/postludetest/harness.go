@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -45,8 +46,8 @@ type Harness struct {
 	seen   *spans
 }
 
-// New makes a runtime of cfg and shuts it down at the end of the test, which waits for
-// its tasks. A Logger of cfg gets the records too. With a TracerProvider of its own the
+// New makes a runtime of cfg and shuts it down at the end of the test, which cancels the
+// tasks that are not shielded: Settle first. A Logger of cfg gets the records too. With a TracerProvider of its own the
 // test decides on sampling: Spans then has the attempts whatever was decided, and of the
 // other spans those that the provider hands to a processor given to it. With a
 // MeterProvider of its own it reads the metrics itself.
@@ -170,6 +171,6 @@ func (o others) OnEnd(s sdktrace.ReadOnlySpan) {
 }
 
 func isAttempt(s sdktrace.ReadOnlySpan) bool {
-	return s.SpanKind() == trace.SpanKindConsumer && bytes.HasPrefix([]byte(s.Name()), []byte(taskconv.SpanRun)) &&
+	return s.SpanKind() == trace.SpanKindConsumer && strings.HasPrefix(s.Name(), taskconv.SpanRun) &&
 		s.InstrumentationScope().Name == postlude.ScopeName
 }
