@@ -252,7 +252,7 @@ func TestWorkOfTheLoser(t *testing.T) {
 
 // TestRunKeepsNothing: who keeps a Run does not keep the arguments and the request.
 func TestRunKeepsNothing(t *testing.T) {
-	type big struct{ data [1 << 20]byte }
+	type big struct{ _ [1 << 20]byte }
 	freed := make(chan struct{})
 	h := postludetest.New(t, postlude.Config{Logger: slog.New(slog.DiscardHandler)})
 	task := postlude.Define("job", func(context.Context, *big) error { return nil })

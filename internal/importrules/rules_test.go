@@ -48,6 +48,16 @@ var layers = []layer{
 		why: "the test kit is above the runtime; otelsetup's exporters are not for unit tests",
 	},
 	{
+		pkgs: "runtime/notify/sentrynotify/...",
+		may:  []string{"internal/...", "runtime/taskconv", "runtime"},
+		why:  "a notifier is above the runtime, which knows none",
+	},
+	{
+		pkgs: "runtime/notify",
+		may:  []string{"internal/...", "runtime/taskconv", "runtime"},
+		why:  "a notifier is above the runtime, which knows none, and nothing heavy is in this one",
+	},
+	{
 		// runtime itself and runtime/internal. The rows above have taken the rest.
 		pkgs: "runtime/...",
 		may:  []string{"internal/...", "runtime/taskconv", "runtime/durable", "otelx", "runtime/internal/..."},
