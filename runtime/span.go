@@ -1,0 +1,136 @@
+package postlude
+
+import (
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/postlude/postlude/internal/errs"
+	"github.com/postlude/postlude/internal/panics"
+	"github.com/postlude/postlude/internal/taskctx"
+	"github.com/postlude/postlude/runtime/taskconv"
+)
+
+// Value answers which task the context belongs to; the rest is the parent's.
+func (a *attempt) Value(key any) any {
+	if key == taskctx.Key {
+		return taskctx.Task(a)
+	}
+	return a.Context.Value(key)
+}
+
+// TaskName, TaskID and TaskAttempt identify the attempt to log handlers.
+func (a *attempt) TaskName() string { return a.name }
+func (a *attempt) TaskID() string   { return a.ID() }
+func (a *attempt) TaskAttempt() int { return a.number }
+
+// tell sets the attributes that cost something to compute, once. Those that samplers
+// may ask for are in the span's template.
+func (a *attempt) tell() {
+	if a.told {
+		return
+	}
+	a.told = true
+	kvs := make([]attribute.KeyValue, 0, 4+len(a.set.attrs))
+	id, args := a.shown()
+	kvs = append(kvs,
+		attribute.String(taskconv.TaskID, id),
+		attribute.Int(taskconv.TaskAttempt, a.number),
+		attribute.Float64(taskconv.TaskQueueDelay, a.queued.Seconds()),
+	)
+	if args != "" {
+		kvs = append(kvs, attribute.String(taskconv.TaskArgs, string(args)))
+	}
+	if a.set.attempts > 0 {
+		kvs = append(kvs, attribute.Int(taskconv.TaskMaxAttempts, a.set.attempts))
+	}
+	a.span.SetAttributes(append(kvs, a.set.attrs...)...)
+}
+
+// markFailed writes the failure on the span.
+func (a *attempt) markFailed() {
+	f, text := a.failure, errs.Text(a.err)
+	a.tell()
+	a.span.SetAttributes(
+		attribute.String(taskconv.TaskOutcome, string(f.Kind)),
+		attribute.String(taskconv.ErrorType, f.ErrorType))
+	a.span.SetStatus(codes.Error, text)
+	if !a.rt.exceptionEvents {
+		return
+	}
+	event := []attribute.KeyValue{
+		attribute.String(taskconv.ExceptionType, exceptionType(f)),
+		attribute.String(taskconv.ExceptionMessage, text),
+	}
+	if f.Stack != "" {
+		event = append(event, attribute.String(taskconv.ExceptionStacktrace, f.Stack))
+	}
+	a.span.AddEvent(taskconv.ExceptionEvent, trace.WithAttributes(event...), trace.WithTimestamp(a.end))
+}
+
+// exceptionType is the error's type in Go, which error.type is not for a timeout, say.
+func exceptionType(f *Failure) string {
+	if f.Kind == KindPanic {
+		return f.ErrorType
+	}
+	return errs.Type(f.Err)
+}
+
+// markSucceeded runs the processors that want to see successes, too.
+func (a *attempt) markSucceeded() {
+	if a.told { // somebody reads the span
+		a.span.SetAttributes(attribute.String(taskconv.TaskOutcome, taskconv.OutcomeOK))
+	}
+	if a.set.foreign {
+		a.eachForeign(func(e *entry) { e.OnEnding(a.span) })
+	}
+}
+
+// markVerdict writes the verdict on the span.
+func (a *attempt) markVerdict() {
+	kvs := []attribute.KeyValue{attribute.String(taskconv.TaskVerdict, a.verdict.action.String())}
+	if a.by != nil {
+		kvs = append(kvs, attribute.String(taskconv.TaskVerdictHandler, a.by.name))
+	}
+	if a.verdict.action == retryAfter {
+		kvs = append(kvs, attribute.Float64(taskconv.TaskRetryDelay, a.verdict.delay.Seconds()))
+	}
+	if a.overBudget {
+		kvs = append(kvs, attribute.String(taskconv.TaskRetryRefused, taskconv.RefusedBudget))
+	}
+	a.span.SetAttributes(kvs...)
+}
+
+// finishSpan ends the span at the time when the function returned, so that the
+// handlers' time is not the task's.
+func (a *attempt) finishSpan() {
+	if p := panics.Try(a.endSpan); p != nil {
+		a.rt.telemetryFailed(a, "ending the span", p)
+	}
+	if a.set.foreign {
+		a.eachForeign(func(e *entry) { e.OnEnd(a.readOnly()) })
+	}
+}
+
+func (a *attempt) endSpan() {
+	if a.failure == nil && !a.set.foreign {
+		a.span.End() // nothing happened since
+		return
+	}
+	// Only a span that is exported has a provider whose processors may ask FailureOf.
+	if id := idOf(a.span.SpanContext()); a.failure != nil && a.exported {
+		ending.Store(id, a.failure)
+		defer ending.Delete(id)
+	}
+	a.span.End(trace.WithTimestamp(a.end))
+}
+
+// readOnly is the span as OnEnd gets it: it answers FailureOf, but nothing can be
+// decided any more.
+func (a *attempt) readOnly() sdktrace.ReadOnlySpan {
+	if a.failure == nil {
+		return a.span
+	}
+	return &failedSpan{a.span, a.failure}
+}
