@@ -27,7 +27,7 @@ func (a *attempt) doWork() {
 	for _, w := range a.work {
 		err := a.inSpan(taskconv.SpanHandle, func(ctx context.Context) error {
 			return a.rt.guardedWork(ctx, w.from, w.do)
-		})
+		}, attribute.String(taskconv.TaskVerdictHandler, w.from.name))
 		if err != nil {
 			a.rt.handlerFailed(a, w.from.name, err)
 		}
@@ -35,13 +35,13 @@ func (a *attempt) doWork() {
 }
 
 // inSpan runs fn in a span that is a child of the attempt's.
-func (a *attempt) inSpan(prefix string, fn func(context.Context) error) error {
+func (a *attempt) inSpan(prefix string, fn func(context.Context) error, attrs ...attribute.KeyValue) error {
 	ctx, span := context.WithoutCancel(a), trace.Span(nil)
 	p := panics.Try(func() {
-		ctx, span = a.rt.tracer.Start(ctx, prefix+a.name, trace.WithAttributes(
+		ctx, span = a.rt.tracer.Start(ctx, prefix+a.name, trace.WithAttributes(append(attrs,
 			attribute.String(taskconv.TaskName, a.name),
 			attribute.String(taskconv.TaskID, a.ID()),
-			attribute.Int(taskconv.TaskAttempt, a.number)))
+			attribute.Int(taskconv.TaskAttempt, a.number))...))
 	})
 	if p != nil {
 		a.rt.telemetryFailed(a, "starting a span", p)
@@ -67,6 +67,7 @@ func (a *attempt) retry() bool {
 		return false
 	}
 	a.logRetrying()
+	a.doWork()
 	a.rt.measure(func(m *meters) {
 		m.Retries.Add(a, 1, a.gauge...)
 		m.Pending.Add(a, 1, a.gauge...)
@@ -90,14 +91,22 @@ func add(t int64, d time.Duration) int64 {
 	return math.MaxInt64
 }
 
-// fail ends the task with the attempt's failure. It counts as canceled only if somebody
-// canceled it: a context.Canceled that came from elsewhere is a mistake like any other.
-func (a *attempt) fail() {
+// fail ends the task with the attempt's failure, and tells ns of it. The record comes
+// first: what may take its time, or the process down, must not hold it back.
+//
+// The task counts as canceled only if somebody canceled it: a context.Canceled that came
+// from elsewhere is a mistake like any other.
+func (a *attempt) fail(ns []Notifier) {
 	f := failed
 	if a.failure.Kind == KindCanceled && a.stopped() {
-		f = canceled
+		f, ns = canceled, nil
 	}
+	due := a.enterEscalation(ns)
 	a.logFailed(f)
+	a.doWork()
+	if due {
+		a.escalate(ns)
+	}
 	a.settle(f)
 }
 
@@ -114,22 +123,27 @@ func (a *attempt) giveUp() {
 	attrs := append(a.failureAttrs(), slog.String(taskconv.LogReason, taskconv.ReasonVerdict))
 	attrs[0] = slog.String(taskconv.TaskOutcome, taskconv.OutcomeDropped) // the task's; the attempt's is on the span
 	a.emit(slog.LevelWarn, taskconv.EventDropped, "task dropped by its error handler", attrs...)
+	a.doWork()
 	a.settle(dropped)
 }
 
 // fallBack runs the verdict's job in the task's place. A canceled task has none.
 func (a *attempt) fallBack() {
 	if a.stopped() {
-		a.fail()
+		a.fail(nil)
 		return
 	}
-	a.emit(slog.LevelWarn, taskconv.EventFallback, "task failed, trying its fallback", a.failureAttrs()...)
+	job := a.verdict.job
+	name := slog.String(taskconv.TaskFallback, job.label())
+	a.emit(slog.LevelWarn, taskconv.EventFallback, "task failed, trying its fallback", append(a.failureAttrs(), name)...)
+	a.doWork()
+	a.work = nil
 	start := time.Now()
-	err := a.inSpan(taskconv.SpanFallback, a.runFallback)
+	err := a.inSpan(taskconv.SpanFallback, a.runFallback, a.fallbackAttrs(job)...)
 	if err == nil {
 		a.emit(slog.LevelInfo, taskconv.EventSucceeded, "task rescued by its fallback",
 			slog.String(taskconv.TaskOutcome, taskconv.OutcomeOK),
-			slog.String(taskconv.TaskVerdict, a.verdict.action.String()),
+			slog.String(taskconv.TaskVerdict, a.verdict.action.String()), name,
 			millis(taskconv.LogDurationMS, time.Since(start)))
 		a.settle(succeeded)
 		return
@@ -137,8 +151,18 @@ func (a *attempt) fallBack() {
 	a.err = errors.Join(a.err, err)
 	a.failure.Err = a.err
 	a.failure.History = a.history
-	a.escalate(a.notifiers)
-	a.fail()
+	a.fail(a.notifiers)
+}
+
+// fallbackAttrs tell what is called in the task's place.
+func (a *attempt) fallbackAttrs(job Job) []attribute.KeyValue {
+	attrs := []attribute.KeyValue{attribute.String(taskconv.TaskFallback, job.label())}
+	if job.def == nil {
+		return append(attrs, attribute.String(taskconv.CodeFunctionName, functionName(job.fn)))
+	}
+	return append(attrs,
+		attribute.String(taskconv.CodeFunctionName, job.def.function),
+		attribute.String(taskconv.TaskArgs, string(a.rt.render.JSON(job.args))))
 }
 
 // runFallback calls the fallback job's function, under its own Timeout: its definition's,

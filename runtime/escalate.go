@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
@@ -20,7 +21,8 @@ const escalateName = "Escalate"
 
 // Escalate is an error handler that notes whom to tell of a failure. It does not decide:
 // they are told when nobody did, after the retries, and after the fallback if that failed,
-// too; once, though several Escalate name them. Failures of the same task name and error
+// too; once, though several Escalate name them. A handler that decides otherwise, with
+// Handled or Drop, has the last word, even one that is asked later. Failures of the same task name and error
 // type are escalated once in Config.EscalationWindow. A canceled task is not escalated.
 //
 // On a TracerProvider (sdktrace.WithSpanProcessor) it also tells of SERVER spans that end
@@ -50,7 +52,13 @@ func (e *escalation) check() error {
 	if len(e.ns) == 0 || slices.Contains(e.ns, nil) {
 		return errors.New("Escalate was given no notifier, or a nil one")
 	}
-	return nil
+	var errs []error
+	for _, n := range e.ns {
+		if c, ok := n.(interface{ Check() error }); ok { // notify.Webhook, for one
+			errs = append(errs, c.Check())
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // OnEnding notes.
@@ -60,49 +68,68 @@ func (e *escalation) OnEnding(s sdktrace.ReadWriteSpan) {
 	}
 }
 
-// escalate tells the notifiers, all of them, unless others of the kind were told lately.
-func (a *attempt) escalate(ns []Notifier) {
-	if len(ns) == 0 || a.stopped() {
-		return
+// enterEscalation tells whether ns are to be told, or others of the kind were lately.
+func (a *attempt) enterEscalation(ns []Notifier) bool {
+	if len(ns) == 0 {
+		return false
 	}
-	by := a.by
-	if by == taskFallback || a.verdict.action != escalateTo {
-		by = a.notedBy
-	}
-	kind := failureKind{a.name, a.failure.ErrorType}
-	suppressed, first := a.rt.escalations.enter(kind, time.Now())
-	if !first {
-		a.escalation = taskconv.EscalationSuppressed
-		return
-	}
+	suppressed, due := a.rt.escalations.enter(a.kind(), time.Now())
 	a.failure.Suppressed = suppressed
-	err := a.inSpan(taskconv.SpanEscalate, func(ctx context.Context) error {
-		return notifyAll(a.failure, ns, func(notify func(context.Context) error) error {
-			return a.rt.guardedWork(ctx, by, notify)
-		})
-	})
-	if err != nil {
-		a.escalation = taskconv.EscalationFailed
-		a.rt.escalations.forget(kind) // the next failure tries again
-		a.rt.handlerFailed(a, by.name, err)
-		return
+	a.escalation = taskconv.EscalationSuppressed
+	if due {
+		a.escalation = taskconv.EscalationStarted
 	}
-	a.escalation = taskconv.EscalationSent
-	a.rt.measure(func(m *meters) { m.Escalations.Add(a, 1, a.gauge...) })
-	a.emit(slog.LevelWarn, taskconv.EventEscalated, "task failure escalated",
-		append(a.failureAttrs(), slog.Int(taskconv.LogSuppressed, suppressed))...)
+	return due
 }
 
-// notifyAll tells each notifier once, one after the other: they are few.
-func notifyAll(f *Failure, ns []Notifier, call func(func(context.Context) error) error) error {
+func (a *attempt) kind() failureKind { return failureKind{a.name, a.failure.ErrorType} }
+
+// escalate tells the notifiers, all of them.
+func (a *attempt) escalate(ns []Notifier) {
+	by := a.by
+	if a.verdict.action != escalateTo { // a fallback's, which failed, too
+		by = a.notedBy
+	}
+	told := 0
+	err := a.inSpan(taskconv.SpanEscalate, func(ctx context.Context) (err error) {
+		told, err = notifyAll(a.failure, ns, func(notify func(context.Context) error) error {
+			return a.rt.guardedWork(ctx, by, notify)
+		})
+		return err
+	}, attribute.String(taskconv.TaskVerdictHandler, by.name))
+	if err != nil {
+		a.rt.handlerFailed(a, by.name, err)
+	}
+	if told == 0 {
+		a.rt.escalations.forget(a.kind()) // the next failure tries again
+		return
+	}
+	a.rt.measure(func(m *meters) { m.Escalations.Add(a, 1, a.gauge...) })
+	attrs := a.failureAttrs()
+	if n := a.failure.Suppressed; n > 0 {
+		attrs = append(attrs, slog.Int(taskconv.LogSuppressed, n))
+	}
+	if a.failure.TraceURL != "" {
+		attrs = append(attrs, slog.String(taskconv.LogTraceURL, a.failure.TraceURL))
+	}
+	a.emit(slog.LevelWarn, taskconv.EventEscalated, "task failure escalated", attrs...)
+}
+
+// notifyAll tells each notifier once, one after the other: they are few. It returns how
+// many were told.
+func notifyAll(f *Failure, ns []Notifier, call func(func(context.Context) error) error) (told int, _ error) {
 	var errs []error
 	for i, n := range ns {
 		if slices.ContainsFunc(ns[:i], func(m Notifier) bool { return same(m, n) }) {
 			continue
 		}
-		errs = append(errs, call(func(ctx context.Context) error { return n.Notify(ctx, f) }))
+		err := call(func(ctx context.Context) error { return n.Notify(ctx, f) })
+		if err == nil {
+			told++
+		}
+		errs = append(errs, err)
 	}
-	return errors.Join(errs...)
+	return told, errors.Join(errs...)
 }
 
 // same compares notifiers, whose types may not be comparable.

@@ -79,7 +79,7 @@ func TestWholeStory(t *testing.T) {
 			t.Errorf("%q, %s", f.TraceURL, f.RedactedArgs())
 		}
 		r := h.Records(taskconv.EventFailed)
-		if len(r) != 1 || r[0]["task.verdict"] != "fallback" || r[0]["task.escalation"] != "sent" || h.Metric(taskconv.MetricEscalations) != 1 {
+		if len(r) != 1 || r[0]["task.verdict"] != "fallback" || r[0]["task.escalation"] != "started" || h.Metric(taskconv.MetricEscalations) != 1 {
 			t.Errorf("%v", r)
 		}
 		last := h.Spans("run mail")[3].SpanContext().SpanID()
@@ -152,7 +152,7 @@ func TestOnePageNotAThousand(t *testing.T) {
 		if len(n.told) != 5 {
 			t.Errorf("told %d times", len(n.told))
 		}
-		if r := h.Records(taskconv.EventFailed); r[len(r)-1]["task.escalation"] != "failed" || r[5]["task.escalation"] != "suppressed" {
+		if r := h.Records(taskconv.EventFailed); r[len(r)-1]["task.escalation"] != "started" || r[5]["task.escalation"] != "suppressed" {
 			t.Errorf("%v", r[len(r)-1])
 		}
 	})

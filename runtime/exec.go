@@ -179,21 +179,19 @@ func (a *attempt) act() {
 		a.settle(succeeded)
 		return
 	}
-	a.doWork()
 	switch a.verdict.action {
 	case retryAfter:
 		if !a.retry() {
-			a.fail()
+			a.fail(nil)
 		}
 	case fallbackTo:
 		a.fallBack()
 	case escalateTo:
-		a.escalate(a.verdict.notifiers)
-		a.fail()
+		a.fail(a.verdict.notifiers)
 	case drop:
 		a.giveUp()
 	default: // pass, handled
-		a.fail()
+		a.fail(nil)
 	}
 }
 

@@ -56,6 +56,9 @@ type FailedAttempt struct {
 	SpanContext trace.SpanContext
 }
 
+// Message is the error's text. Unlike f.Err.Error() it can't panic.
+func (f FailedAttempt) Message() string { return errs.Text(f.Err) }
+
 // Task describes the task that failed.
 func (f *Failure) Task() TaskInfo { return f.info }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/postlude/postlude/internal/errs"
 )
 
 // DefaultRetryBase is the first delay of a Retry that does not say.
@@ -103,7 +105,8 @@ func Permanent(err error) error {
 
 type permanentError struct{ error }
 
-func (e *permanentError) Unwrap() error { return e.error }
+func (e *permanentError) Unwrap() error     { return e.error }
+func (e *permanentError) ErrorType() string { return errs.Type(e.error) } // not ours
 
 // RetryableAfter gives Retry the delay that the other side asked for, in a Retry-After
 // header of a 429 or 503, say. It wins over Base, Cap and Jitter, not over Max. It
@@ -120,7 +123,8 @@ type retryableError struct {
 	delay time.Duration
 }
 
-func (e *retryableError) Unwrap() error { return e.error }
+func (e *retryableError) Unwrap() error     { return e.error }
+func (e *retryableError) ErrorType() string { return errs.Type(e.error) }
 
 // RetryBudget bounds the retries of a whole runtime, so that an outage of what the tasks
 // call does not become a storm: in each ten seconds there may be Percent retries for a

@@ -108,6 +108,11 @@ func TestPermanentAndRetryableAfterKeepTheError(t *testing.T) {
 		if err.Error() != "boom" || !errors.Is(err, errBoom) {
 			t.Errorf("%v", err)
 		}
+		h := postludetest.New(t, postlude.Config{})
+		settle(t, h, postlude.Func("job", func(context.Context) error { return err }))
+		if r := h.Records(taskconv.EventFailed); r[0]["error.type"] != boomType {
+			t.Errorf("%v", r)
+		}
 	}
 	if postlude.Permanent(nil) != nil || postlude.RetryableAfter(nil, sec) != nil {
 		t.Error("nil became an error")

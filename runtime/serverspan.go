@@ -50,7 +50,7 @@ func (e *escalation) tell(f *Failure) {
 	ctx := trace.ContextWithSpanContext(context.Background(), f.SpanContext)
 	ctx, span := otel.Tracer(ScopeName).Start(ctx, taskconv.SpanEscalate+f.info.Name)
 	defer span.End()
-	err := notifyAll(f, e.ns, func(notify func(context.Context) error) error {
+	_, err := notifyAll(f, e.ns, func(notify func(context.Context) error) error {
 		return within(ctx, DefaultWorkTimeout, notify)
 	})
 	if err != nil {

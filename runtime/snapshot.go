@@ -1,6 +1,7 @@
 package postlude
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/postlude/postlude/internal/errs"
+	"github.com/postlude/postlude/internal/taskctx"
 )
 
 // TaskInfo describes one task.
@@ -20,6 +22,18 @@ type TaskInfo struct {
 	Shield  bool
 	Attempt int    // the last that began; 0 if none did
 	State   string // in a Report: dropped, canceled, unfinished
+}
+
+// TaskOf returns the task that ctx belongs to: the function of a task gets to know its own
+// id, which serves as an idempotency key, and its attempt. It is false outside of tasks.
+func TaskOf(ctx context.Context) (TaskInfo, bool) {
+	a, ok := ctx.Value(taskctx.Key).(*attempt)
+	if !ok {
+		return TaskInfo{}, false
+	}
+	info := a.info()
+	info.Attempt = a.number
+	return info, true
 }
 
 func (t *task) info() TaskInfo {

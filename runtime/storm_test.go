@@ -23,7 +23,7 @@ func TestStorm(t *testing.T) {
 	defer close(release)
 	missing := filepath.Join(t.TempDir(), "missing", "file")
 	h := postludetest.New(t, postlude.Config{
-		Workers: 256, HandlerTimeout: 200 * time.Millisecond,
+		Workers: 256, HandlerTimeout: 3 * time.Second, // once; a busy machine must not make others late
 		Defaults: []postlude.Option{postlude.OnError(
 			postlude.HandlerFunc("panics", func(context.Context, *postlude.Failure) postlude.Verdict { panic("handler") }),
 			postlude.HandlerFunc("blocks", func(context.Context, *postlude.Failure) postlude.Verdict {

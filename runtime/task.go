@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"unicode/utf8"
 )
@@ -156,7 +157,7 @@ func checkTask(name string, hasFunc bool) error {
 // functionName is the full name of a function, as code.function.name wants it.
 func functionName(fn any) string {
 	if f := runtime.FuncForPC(reflect.ValueOf(fn).Pointer()); f != nil {
-		return f.Name()
+		return strings.TrimSuffix(f.Name(), "-fm") // the compiler's mark of a method value
 	}
 	return ""
 }

@@ -10,9 +10,6 @@ import (
 	"github.com/postlude/postlude/runtime/taskconv"
 )
 
-// logTraceURL is the key of the trace's URL.
-const logTraceURL = "trace_url"
-
 // Log returns a postlude.Notifier that writes one record of level error for each
 // escalation. nil is slog.Default() at the time of the escalation. It is for a logger that
 // somebody is called by: the runtime's own has the runtime's task.failed and
@@ -52,7 +49,7 @@ func traceAttrs(f *postlude.Failure) []slog.Attr {
 			slog.String(taskconv.LogTraceFlags, sc.TraceFlags().String()))
 	}
 	if f.TraceURL != "" {
-		attrs = append(attrs, slog.String(logTraceURL, f.TraceURL))
+		attrs = append(attrs, slog.String(taskconv.LogTraceURL, f.TraceURL))
 	}
 	return attrs
 }

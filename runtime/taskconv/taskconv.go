@@ -35,7 +35,8 @@ const (
 	TaskVerdictHandler = "task.verdict.handler"
 	TaskRetryDelay     = "task.retry.delay" // seconds, float
 	TaskRetryRefused   = "task.retry.refused"
-	TaskEscalation     = "task.escalation" // what came of it
+	TaskEscalation     = "task.escalation"
+	TaskFallback       = "task.fallback" // the name of the task that was called instead
 	CodeFunctionName   = "code.function.name"
 	ErrorType          = "error.type"
 
@@ -77,9 +78,8 @@ const RefusedBudget = "budget"
 
 // Values of task.escalation.
 const (
-	EscalationSent       = "sent"
+	EscalationStarted    = "started"    // task.escalated or task.handler_failed tells what came of it
 	EscalationSuppressed = "suppressed" // one of the same kind was sent shortly before
-	EscalationFailed     = "failed"     // a notifier failed
 )
 
 // Keys that only log records have.
@@ -96,6 +96,7 @@ const (
 	LogRetryDelayMS = "task.retry.delay_ms"        // milliseconds, float
 	LogReason       = "task.reason"                // why a task was dropped
 	LogHandler      = "task.handler"               // the error handler that failed
+	LogTraceURL     = "trace_url"                  // where to look at the trace, see Config.TraceURL
 	LogSuppressed   = "task.escalation.suppressed" // how many of the kind were not escalated since the last
 
 	// Of runtime.shutdown: the fates of all tasks.

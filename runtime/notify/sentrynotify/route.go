@@ -43,6 +43,9 @@ func newRoute(options sentry.ClientOptions) (*route, error) {
 	if options.HTTPClient != nil {
 		*client = *options.HTTPClient
 	}
+	if client.Timeout == 0 {
+		client.Timeout = maxWait // for events that nobody expects
+	}
 	base := client.Transport
 	if base == nil {
 		base = options.HTTPTransport

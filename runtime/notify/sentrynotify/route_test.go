@@ -54,8 +54,12 @@ func TestNotDelivered(t *testing.T) {
 				if c.is != context.DeadlineExceeded {
 					ctx = background
 				}
+				began := time.Now()
 				err := n.Notify(ctx, &postlude.Failure{Err: errRoute})
 				cancel()
+				if took := time.Since(began); took > maxWait/2 {
+					t.Errorf("it took %v", took)
+				}
 				if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) || c.is != nil && !errors.Is(err, c.is) {
 					t.Errorf("got %v, want %s", err, want)
 				}
