@@ -23,6 +23,7 @@ type Instruments struct {
 
 	Attempts      metric.Int64Counter // attempts that ended, by outcome and error.type
 	Retries       metric.Int64Counter // attempts that will be followed by another
+	Verdicts      metric.Int64Counter // failed attempts, by what was decided about them
 	Dropped       metric.Int64Counter // tasks that ended for want of an attempt, by reason
 	Rejected      metric.Int64Counter // tasks refused admission, by reason
 	Escalations   metric.Int64Counter // failures that a notifier was told of
@@ -40,6 +41,7 @@ func NewInstruments(m metric.Meter) (*Instruments, error) {
 		Pending:       b.gauge(taskconv.MetricPending, "{task}", "Tasks that are admitted and not running."),
 		Attempts:      b.counter(taskconv.MetricAttempts, "{attempt}", "Attempts that ended."),
 		Retries:       b.counter(taskconv.MetricRetries, "{attempt}", "Failed attempts that are followed by another."),
+		Verdicts:      b.counter(taskconv.MetricVerdicts, "{attempt}", "Failed attempts, by what was decided about them."),
 		Dropped:       b.counter(taskconv.MetricDropped, "{task}", "Tasks that were given up without another attempt."),
 		Rejected:      b.counter(taskconv.MetricRejected, "{task}", "Tasks that were refused when they were scheduled."),
 		Escalations:   b.counter(taskconv.MetricEscalations, "{notification}", "Failures that were escalated."),

@@ -108,6 +108,9 @@ func TestHandlersAreAskedInOrder(t *testing.T) {
 	if c := h.Runtime().Snapshot().Counts; c != (postlude.Counts{Scheduled: 1, Failed: 1}) {
 		t.Errorf("%+v", c)
 	}
+	if n := h.Metric(taskconv.MetricVerdicts, attribute.String("task.verdict", "handled")); n != 1 {
+		t.Errorf("%v verdicts", n)
+	}
 }
 
 // TestFailure: what a handler gets to see.

@@ -201,10 +201,25 @@ func (q *request) routeReturned() {
 	}
 	timer := time.NewTimer(q.rt.cfg.RouteWait)
 	defer timer.Stop()
-	select {
-	case <-routed:
-	case <-timer.C:
+	for {
+		select {
+		case <-routed:
+			return
+		case <-timer.C:
+			if q.lacksWorker() {
+				return
+			}
+			timer.Reset(q.rt.cfg.RouteWait) // a worker has it, and is about to start it
+		}
 	}
+}
+
+// lacksWorker tells whether the task that is to start next waits for a worker.
+func (q *request) lacksWorker() bool {
+	q.mu.Lock()
+	t := q.starting
+	q.mu.Unlock()
+	return t != nil && q.rt.queue.waits(t)
 }
 
 // finish is the end of the middleware. No after-response task starts before.

@@ -108,6 +108,13 @@ func (q *queue) expedite(t *task) {
 	}
 }
 
+// waits tells whether t is ready and has no worker.
+func (q *queue) waits(t *task) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return t.state == ready
+}
+
 // due is called by the timers when tasks are due.
 func (q *queue) due() {
 	q.mu.Lock()

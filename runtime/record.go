@@ -135,6 +135,7 @@ func (a *attempt) measure() {
 			attribute.String(taskconv.ErrorType, a.failure.ErrorType))
 		m.Attempts.Add(a, 1, set)
 		m.RunDuration.Record(a, a.elapsed().Seconds(), set)
+		m.Verdicts.Add(a, 1, a.attrs(attribute.String(taskconv.TaskVerdict, a.verdict.action.String())))
 	})
 }
 

@@ -132,6 +132,7 @@ const (
 	MetricPending       = "task.pending"
 	MetricAttempts      = "task.attempts"
 	MetricRetries       = "task.retries"
+	MetricVerdicts      = "task.verdicts"
 	MetricDropped       = "task.dropped"
 	MetricRejected      = "task.rejected"
 	MetricEscalations   = "task.escalations"
