@@ -2,6 +2,7 @@ package postlude
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -150,11 +151,22 @@ func (a *attempt) call() {
 	returned := false
 	defer func() {
 		if !returned {
-			a.err = panics.Recovered(recover())
+			p := panics.Recovered(recover())
+			p.Stack = ownFrames(p.Stack)
+			a.err = p
 		}
 	}()
 	a.err = a.job.call(a)
 	returned = true
+}
+
+// ownFrames are the frames of the task's own code: below them is the worker, the same
+// each time.
+func ownFrames(stack string) string {
+	if own, _, ok := strings.Cut(stack, "\n"+ScopeName+".Job.call("); ok {
+		return own + "\n"
+	}
+	return stack
 }
 
 // judge finds out what the function's return means, and has the handlers decide if it

@@ -220,6 +220,9 @@ func TestPanicStack(t *testing.T) {
 	if len(lines) < 2 || !strings.Contains(lines[1], "panicHere") {
 		t.Errorf("the first frame is not the panic's:\n%s", stack)
 	}
+	if strings.Contains(stack, "worker.go") || len(lines) > 8 {
+		t.Errorf("the worker's frames are in it:\n%s", stack)
+	}
 }
 
 func panicHere() { panic("here") }
