@@ -22,9 +22,11 @@ type work struct {
 	do   func(context.Context) error
 }
 
-// doWork runs what handlers added, each in a span of its own.
+// doWork runs what handlers added, once, each in a span of its own.
 func (a *attempt) doWork() {
-	for _, w := range a.work {
+	works := a.work
+	a.work = nil
+	for _, w := range works {
 		err := a.inSpan(taskconv.SpanHandle, func(ctx context.Context) error {
 			return a.rt.guardedWork(ctx, w.from, w.do)
 		}, attribute.String(taskconv.TaskVerdictHandler, w.from.name))
@@ -120,8 +122,8 @@ func (t *task) stopped() bool {
 // giveUp ends the task by a handler's Drop.
 func (a *attempt) giveUp() {
 	a.rt.countDropped(a, a.task, taskconv.ReasonVerdict)
-	attrs := append(a.failureAttrs(), slog.String(taskconv.LogReason, taskconv.ReasonVerdict))
-	attrs[0] = slog.String(taskconv.TaskOutcome, taskconv.OutcomeDropped) // the task's; the attempt's is on the span
+	attrs := a.failureAttrsAs(taskconv.OutcomeDropped) // the task's; that of the attempt is on its span
+	attrs = append(attrs, slog.String(taskconv.LogReason, taskconv.ReasonVerdict))
 	a.emit(slog.LevelWarn, taskconv.EventDropped, "task dropped by its error handler", attrs...)
 	a.doWork()
 	a.settle(dropped)
@@ -137,7 +139,6 @@ func (a *attempt) fallBack() {
 	name := slog.String(taskconv.TaskFallback, job.label())
 	a.emit(slog.LevelWarn, taskconv.EventFallback, "task failed, trying its fallback", append(a.failureAttrs(), name)...)
 	a.doWork()
-	a.work = nil
 	start := time.Now()
 	err := a.inSpan(taskconv.SpanFallback, a.runFallback, a.fallbackAttrs(job)...)
 	if err == nil {

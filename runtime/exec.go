@@ -17,7 +17,8 @@ import (
 //	call     the function, its panics as errors
 //	judge    what came of it; on failure the handlers are asked, in OnEnding
 //	end      the span ends; the processors' OnEnd
-//	act      the verdict's work; then a retry, a fallback, an escalation, or the end
+//	act      the record, the handlers' work, and what the verdict says: a retry, a
+//	         fallback, an escalation, or the end
 //
 // An attempt belongs to one goroutine at a time, a worker's. Should user code end that
 // goroutine (runtime.Goexit), the next one goes on at the stage that was reached.

@@ -162,10 +162,12 @@ func (a *attempt) logFailed(f fate) {
 	a.emit(slog.LevelError, taskconv.EventFailed, "task failed", a.failureAttrs()...)
 }
 
-func (a *attempt) failureAttrs() []slog.Attr {
+func (a *attempt) failureAttrs() []slog.Attr { return a.failureAttrsAs(string(a.failure.Kind)) }
+
+func (a *attempt) failureAttrsAs(outcome string) []slog.Attr {
 	f := a.failure
 	attrs := []slog.Attr{
-		slog.String(taskconv.TaskOutcome, string(f.Kind)),
+		slog.String(taskconv.TaskOutcome, outcome),
 		millis(taskconv.LogDurationMS, f.Elapsed),
 		millis(taskconv.LogQueueDelayMS, a.queued),
 		slog.String(taskconv.ErrorType, f.ErrorType),
