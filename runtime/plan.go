@@ -41,6 +41,46 @@ type plan struct {
 	queued  []metric.RecordOption // name, timing
 	okCount []metric.AddOption    // name, timing, outcome ok
 	okTime  []metric.RecordOption
+
+	verdicts [drop + 1][]metric.AddOption // name, timing, verdict
+	failed   sync.Map                     // failureLabel to *failureOptions
+	kinds    atomic.Int64                 // entries of failed
+}
+
+// failureLabel is what tells the series of failed attempts apart.
+type failureLabel struct {
+	kind      Kind
+	errorType string
+}
+
+// failureOptions are the metric attributes of failed attempts of one kind.
+type failureOptions struct {
+	count []metric.AddOption
+	time  []metric.RecordOption
+}
+
+// maxFailureLabels bounds what a plan remembers; a program has few types of error.
+const maxFailureLabels = 256
+
+// failure returns the metric attributes of a failed attempt.
+func (p *plan) failure(kind Kind, errorType string) *failureOptions {
+	label := failureLabel{kind, errorType}
+	if o, ok := p.failed.Load(label); ok {
+		return o.(*failureOptions)
+	}
+	set := attribute.NewSet(
+		attribute.String(taskconv.TaskName, p.name), attribute.String(taskconv.TaskTiming, p.when.String()),
+		attribute.String(taskconv.TaskOutcome, string(kind)), attribute.String(taskconv.ErrorType, errorType))
+	o := &failureOptions{
+		count: []metric.AddOption{metric.WithAttributeSet(set)},
+		time:  []metric.RecordOption{metric.WithAttributeSet(set)},
+	}
+	if p.kinds.Load() < maxFailureLabels {
+		if _, there := p.failed.LoadOrStore(label, o); !there {
+			p.kinds.Add(1)
+		}
+	}
+	return o
 }
 
 // plansOf returns the plans for j, or what is wrong with its definition.
@@ -108,6 +148,10 @@ func (rt *Runtime) newPlan(ps *plans, when timing, set *settings) *plan {
 	p.queued = []metric.RecordOption{metric.WithAttributeSet(base)}
 	p.okCount = []metric.AddOption{metric.WithAttributeSet(ok)}
 	p.okTime = []metric.RecordOption{metric.WithAttributeSet(ok)}
+	for v := range p.verdicts {
+		p.verdicts[v] = []metric.AddOption{metric.WithAttributeSet(
+			attribute.NewSet(name, tim, attribute.String(taskconv.TaskVerdict, action(v).String())))}
+	}
 	return p
 }
 

@@ -130,12 +130,10 @@ func (a *attempt) measure() {
 			m.RunDuration.Record(a, a.elapsed().Seconds(), a.okTime...)
 			return
 		}
-		set := a.attrs(
-			attribute.String(taskconv.TaskOutcome, string(a.failure.Kind)),
-			attribute.String(taskconv.ErrorType, a.failure.ErrorType))
-		m.Attempts.Add(a, 1, set)
-		m.RunDuration.Record(a, a.elapsed().Seconds(), set)
-		m.Verdicts.Add(a, 1, a.attrs(attribute.String(taskconv.TaskVerdict, a.verdict.action.String())))
+		o := a.plan.failure(a.failure.Kind, a.failure.ErrorType)
+		m.Attempts.Add(a, 1, o.count...)
+		m.RunDuration.Record(a, a.elapsed().Seconds(), o.time...)
+		m.Verdicts.Add(a, 1, a.plan.verdicts[a.verdict.action]...)
 	})
 }
 
