@@ -61,11 +61,11 @@ func (a *attempt) inSpan(prefix string, fn func(context.Context) error, attrs ..
 	return err
 }
 
-// retry has the task wait for its next attempt. It reports false if the task was
-// canceled, as then there is none.
+// retry has the task wait for its next attempt. It reports false if there will be none:
+// the task was canceled, or shutdown has run out of time.
 func (a *attempt) retry() bool {
 	t := a.task
-	if t.arm(nil) != nil {
+	if t.arm(nil) != nil || a.rt.queue.refusesRetry() {
 		return false
 	}
 	a.logRetrying()
@@ -95,21 +95,27 @@ func add(t int64, d time.Duration) int64 {
 
 // fail ends the task with the attempt's failure, and tells ns of it. The record comes
 // first: what may take its time, or the process down, must not hold it back.
-//
-// The task counts as canceled only if somebody canceled it: a context.Canceled that came
-// from elsewhere is a mistake like any other.
 func (a *attempt) fail(ns []Notifier) {
-	f := failed
-	if a.failure.Kind == KindCanceled && a.stopped() {
-		f, ns = canceled, nil
-	}
 	due := a.enterEscalation(ns)
-	a.logFailed(f)
+	a.logFailed(failed)
 	a.doWork()
 	if due {
 		a.escalate(ns)
 	}
-	a.settle(f)
+	a.settle(failed)
+}
+
+// endWith ends the task when nothing more is to be done about its failure. It is canceled if
+// somebody canceled it, and that is why it failed or why nothing more is done. A
+// context.Canceled that came from elsewhere is a mistake like any other.
+func (a *attempt) endWith(interrupted bool, ns []Notifier) {
+	if !a.stopped() || !interrupted && a.failure.Kind != KindCanceled {
+		a.fail(ns)
+		return
+	}
+	a.logFailed(canceled)
+	a.doWork()
+	a.settle(canceled)
 }
 
 // stopped tells whether the task was canceled.
@@ -132,7 +138,7 @@ func (a *attempt) giveUp() {
 // fallBack runs the verdict's job in the task's place. A canceled task has none.
 func (a *attempt) fallBack() {
 	if a.stopped() {
-		a.fail(nil)
+		a.endWith(true, nil)
 		return
 	}
 	job := a.verdict.job
@@ -150,9 +156,10 @@ func (a *attempt) fallBack() {
 		return
 	}
 	a.err = errors.Join(a.err, err)
-	a.failure.Err = a.err
-	a.failure.History = a.history
-	a.fail(a.notifiers)
+	f := *a.failure // others may have kept the old one
+	f.Err, f.History = a.err, a.history
+	a.failure = &f
+	a.endWith(true, a.notifiers)
 }
 
 // fallbackAttrs tell what is called in the task's place.

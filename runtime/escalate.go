@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -28,10 +29,10 @@ const escalateName = "Escalate"
 // On a TracerProvider (sdktrace.WithSpanProcessor) it also tells of SERVER spans that end
 // as errors and are no tasks, from goroutines of its own, at most four at a time, and
 // once in DefaultEscalationWindow for each name and error type. Their Failure is built
-// from the span: it has no arguments, no Span and no History. Shutdown and ForceFlush wait
+// from the span: it has no arguments, no Span, no History and no TraceURL. Shutdown and ForceFlush wait
 // for them.
 func Escalate(ns ...Notifier) ErrorHandler {
-	e := &escalation{ns: ns, slots: make(chan struct{}, maxServerEscalations)}
+	e := &escalation{ns: ns, slots: make(chan struct{}, maxServerEscalations), flushing: make(chan struct{}, 1)}
 	e.seen.window = DefaultEscalationWindow
 	return e
 }
@@ -41,12 +42,12 @@ type escalation struct {
 	ns []Notifier
 
 	// Of SERVER spans only, see serverspan.go.
-	slots   chan struct{}
-	seen    escalations
-	running sync.WaitGroup
+	slots    chan struct{} // as many as may run at once
+	flushing chan struct{} // held by the flush that waits for them
+	seen     escalations
+	guard    guard
+	provider atomic.Value // providerBox: whose spans these are
 }
-
-func (e *escalation) own() (string, *guard) { return escalateName, nil }
 
 func (e *escalation) check() error {
 	if len(e.ns) == 0 || slices.Contains(e.ns, nil) {
@@ -73,16 +74,16 @@ func (a *attempt) enterEscalation(ns []Notifier) bool {
 	if len(ns) == 0 {
 		return false
 	}
-	suppressed, due := a.rt.escalations.enter(a.kind(), time.Now())
-	a.failure.Suppressed = suppressed
+	f := *a.failure // others may have kept the old one
+	kind := failureKind{a.name, f.ErrorType}
+	f.Suppressed, a.window = a.rt.escalations.enter(kind, time.Now())
+	a.failure = &f
 	a.escalation = taskconv.EscalationSuppressed
-	if due {
+	if a.window != nil {
 		a.escalation = taskconv.EscalationStarted
 	}
-	return due
+	return a.window != nil
 }
-
-func (a *attempt) kind() failureKind { return failureKind{a.name, a.failure.ErrorType} }
 
 // escalate tells the notifiers, all of them.
 func (a *attempt) escalate(ns []Notifier) {
@@ -101,9 +102,10 @@ func (a *attempt) escalate(ns []Notifier) {
 		a.rt.handlerFailed(a, by.name, err)
 	}
 	if told == 0 {
-		a.rt.escalations.forget(a.kind()) // the next failure tries again
+		a.rt.escalations.reopen(a.window, a.failure.Suppressed) // the next failure tries again
 		return
 	}
+	a.window = nil
 	a.rt.measure(func(m *meters) { m.Escalations.Add(a, 1, a.gauge...) })
 	attrs := a.failureAttrs()
 	if n := a.failure.Suppressed; n > 0 {
@@ -157,18 +159,18 @@ type escalated struct {
 	suppressed int
 }
 
-// enter reports whether a failure of this kind is the first in its window, and how many
-// were suppressed in the last.
-func (e *escalations) enter(k failureKind, now time.Time) (suppressed int, first bool) {
+// enter returns the window that a failure of this kind opens, and how many were
+// suppressed in the last; no window if it falls into one.
+func (e *escalations) enter(k failureKind, now time.Time) (suppressed int, opened *escalated) {
 	if e.window < 0 {
-		return 0, true
+		return 0, new(escalated)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if past := e.kinds[k]; past != nil {
 		if now.Before(past.until) {
 			past.suppressed++
-			return 0, false
+			return 0, nil
 		}
 		suppressed = past.suppressed
 	}
@@ -178,8 +180,18 @@ func (e *escalations) enter(k failureKind, now time.Time) (suppressed int, first
 	if e.kinds == nil {
 		e.kinds = map[failureKind]*escalated{}
 	}
-	e.kinds[k] = &escalated{until: now.Add(e.window)}
-	return suppressed, true
+	opened = &escalated{until: now.Add(e.window)}
+	e.kinds[k] = opened
+	return suppressed, opened
+}
+
+// reopen takes back a window in which nobody could be told: the next failure is to be
+// escalated, and to tell of this one and of those that were suppressed.
+func (e *escalations) reopen(w *escalated, suppressed int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	w.until = time.Time{}
+	w.suppressed += suppressed + 1
 }
 
 func (e *escalations) tidyLocked(now time.Time) {
@@ -191,13 +203,6 @@ func (e *escalations) tidyLocked(now time.Time) {
 	if len(e.kinds) >= maxKinds {
 		clear(e.kinds)
 	}
-}
-
-// forget takes back an enter whose notification failed.
-func (e *escalations) forget(k failureKind) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.kinds, k)
 }
 
 // traceURL fills the config's template in.

@@ -47,8 +47,9 @@ type attempt struct {
 	work       []work     // that handlers added
 	notifiers  []Notifier // noted by Escalate
 	notedBy    *entry
-	escalation string // what came of telling them
-	overBudget bool   // a retry was refused
+	escalation string     // what is to come of telling them
+	window     *escalated // that this failure opened, until somebody was told
+	overBudget bool       // a retry was refused
 }
 
 // stage is how far an attempt has come.
@@ -94,7 +95,7 @@ func (rt *Runtime) conclude(w *worker) {
 		a.judgeAgain()
 		a.act()
 	case acting:
-		a.settle(failed)
+		a.actAgain()
 	}
 	w.now = nil
 }
@@ -195,16 +196,16 @@ func (a *attempt) act() {
 	switch a.verdict.action {
 	case retryAfter:
 		if !a.retry() {
-			a.fail(nil)
+			a.endWith(true, a.notifiers)
 		}
 	case fallbackTo:
 		a.fallBack()
 	case escalateTo:
-		a.fail(a.verdict.notifiers)
+		a.endWith(false, a.verdict.notifiers)
 	case drop:
 		a.giveUp()
 	default: // pass, handled
-		a.fail(nil)
+		a.endWith(false, nil)
 	}
 }
 
@@ -246,4 +247,17 @@ func (a *attempt) judgeAgain() {
 	}
 	a.release()
 	a.finishSpan()
+}
+
+// actAgain ends a task whose record, or whatever else came after its judgment, ended the
+// goroutine.
+func (a *attempt) actAgain() {
+	if a.window != nil {
+		a.rt.escalations.reopen(a.window, a.failure.Suppressed)
+	}
+	if a.err == nil {
+		a.settle(succeeded)
+		return
+	}
+	a.settle(failed)
 }

@@ -22,7 +22,9 @@ var errGoexit error = &PanicError{Value: ErrGoexit}
 // A handler that has not returned yet is called by one failure at a time; one that has,
 // is trusted, and loses that after three calls in a row that exceeded their time: a
 // single one may be the fault of a busy machine, and a decision that is not asked for is
-// lost. Without trust, and while such a call has not returned, it is passed over.
+// lost. While such calls have not returned, it is passed over: at three, or at one if it
+// has no trust. Under load, a trusted handler that begins to block holds those goroutines
+// that call it at that moment, too.
 type guard struct {
 	blocked atomic.Int32 // calls that were given up on and still run
 	trusted atomic.Bool
@@ -52,7 +54,7 @@ func (rt *Runtime) guarded(g *guard, name string, limit time.Duration, fn func()
 			<-turn
 		}()
 	}
-	if !g.trusted.Load() && g.blocked.Load() > 0 {
+	if n := g.blocked.Load(); n >= maxStrikes || n > 0 && !g.trusted.Load() {
 		return errSkipped
 	}
 	err := g.call(limit, fn)
@@ -125,15 +127,29 @@ const workSlack = time.Second
 func (rt *Runtime) guardedWork(ctx context.Context, e *entry, do func(context.Context) error) error {
 	limit := rt.cfg.WorkTimeout
 	var result error
-	err := rt.guarded(e.workGuard, e.name, limit+workSlack, func() {
-		ctx, cancel := context.WithTimeoutCause(ctx, limit, errWorkTimeout)
-		defer cancel()
-		result = do(ctx)
-	})
+	err := rt.guarded(e.workGuard, e.name, limit+workSlack, func() { result = timed(ctx, limit, do) })
 	if err != nil {
 		return err // and result may still be written
 	}
 	return result
+}
+
+// work is guardedWork without a runtime.
+func (g *guard) work(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
+	if g.blocked.Load() >= maxStrikes {
+		return errSkipped
+	}
+	var result error
+	if err := g.call(limit+workSlack, func() { result = timed(ctx, limit, do) }); err != nil {
+		return err
+	}
+	return result
+}
+
+func timed(ctx context.Context, limit time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errWorkTimeout)
+	defer cancel()
+	return do(ctx)
 }
 
 // within runs fn to its end, with a context that ends after limit (0: never), and

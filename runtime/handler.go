@@ -2,6 +2,7 @@ package postlude
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -17,8 +18,8 @@ import (
 // Verdict.Then. One that panics or exceeds Config.HandlerTimeout is passed over,
 // logged and counted.
 //
-// The runtime calls ForceFlush when it shuts down, and never Shutdown: who made the
-// processor shuts it down.
+// The runtime calls ForceFlush of the handlers of Config.Defaults when it shuts down, and
+// never Shutdown: who made the processor shuts it down.
 type ErrorHandler interface {
 	sdktrace.SpanProcessor
 	OnEnding(sdktrace.ReadWriteSpan)
@@ -35,6 +36,13 @@ type Notifier interface {
 func Processor(p sdktrace.SpanProcessor) ErrorHandler { return processor{p} }
 
 type processor struct{ sdktrace.SpanProcessor }
+
+func (p processor) check() error {
+	if p.SpanProcessor == nil {
+		return errors.New("Processor was given nil")
+	}
+	return nil
+}
 
 func (p processor) OnEnding(s sdktrace.ReadWriteSpan) {
 	if e, ok := p.SpanProcessor.(interface{ OnEnding(sdktrace.ReadWriteSpan) }); ok {
@@ -57,12 +65,17 @@ type handlerFunc struct {
 }
 
 func (h *handlerFunc) OnEnding(s sdktrace.ReadWriteSpan) {
-	if f, ok := FailureOf(s); ok {
+	if f, ok := FailureOf(s); ok && f.decision != nil {
 		f.Decide(h.fn(f.ctx, f))
 	}
 }
 
-func (h *handlerFunc) own() (string, *guard) { return h.name, &h.one }
+func (h *handlerFunc) check() error {
+	if h.fn == nil {
+		return fmt.Errorf("the handler %q has no function", h.name)
+	}
+	return nil
+}
 
 // passive is the part of a span processor that our handlers have no use for.
 type passive struct{}
@@ -72,37 +85,34 @@ func (passive) OnEnd(sdktrace.ReadOnlySpan)                     {}
 func (passive) Shutdown(context.Context) error                  { return nil }
 func (passive) ForceFlush(context.Context) error                { return nil }
 
-// ownHandler is implemented by the handlers of this package: they have a name, and
-// nothing to do with an attempt that succeeds. The guard is nil for those that run no
-// user code.
-type ownHandler interface {
-	own() (name string, g *guard)
-}
-
 // entry is a handler as the runtime asks it: alone, with the conditions that routes made.
 type entry struct {
 	ErrorHandler
 	name       string
-	guard      *guard // of its decisions
+	guard      *guard // of its decisions; nil: it runs no code of the user's
 	workGuard  *guard // of the work that it adds, and of its notifiers
-	ours       bool
-	attempts   int // that a Retry allows
+	ours       bool   // has nothing to do with an attempt that succeeds
+	notes      bool   // does not decide, so it is asked after a decision, too
+	attempts   int    // that a Retry allows
 	conditions []func(*Failure) bool
 }
 
 func newEntry(h ErrorHandler) *entry {
 	e := &entry{ErrorHandler: h, workGuard: new(guard)}
+	// Exact types: one of the user's that embeds a Retry is the user's.
 	switch h := h.(type) {
-	case ownHandler:
-		e.ours = true
-		e.name, e.guard = h.own()
+	case *handlerFunc:
+		e.ours, e.name, e.guard = true, h.name, &h.one
+	case Retry:
+		e.ours, e.name, e.attempts = true, "Retry", h.Max+1
+	case *Retry:
+		e.ours, e.name, e.attempts = true, "Retry", h.Max+1
+	case *escalation:
+		e.ours, e.name, e.notes = true, escalateName, true
 	case processor:
 		e.name, e.guard = fmt.Sprintf("%T", h.SpanProcessor), new(guard)
 	default:
 		e.name, e.guard = fmt.Sprintf("%T", h), new(guard)
-	}
-	if r, ok := h.(Retry); ok {
-		e.attempts = r.Max + 1
 	}
 	return e
 }

@@ -201,7 +201,7 @@ func (q *request) routeReturned() {
 	}
 	timer := time.NewTimer(q.rt.cfg.RouteWait)
 	defer timer.Stop()
-	for {
+	for range routeWaits {
 		select {
 		case <-routed:
 			return
@@ -213,6 +213,10 @@ func (q *request) routeReturned() {
 		}
 	}
 }
+
+// routeWaits is how many times RouteWait may pass for a task that a worker has: a busy
+// machine may be slow to start it, and a span processor may hold it up.
+const routeWaits = 10
 
 // lacksWorker tells whether the task that is to start next waits for a worker.
 func (q *request) lacksWorker() bool {

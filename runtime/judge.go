@@ -73,24 +73,42 @@ func stackOf(err error) (stack string) {
 func (a *attempt) ask() {
 	for _, e := range a.set.handlers {
 		decided := a.verdict.action != pass
-		if decided && e.ours {
+		if decided && e.ours && !e.notes {
 			continue
 		}
-		v := a.askOne(e)
-		if decided {
-			continue // what it answered comes too late, with its work
+		v, noted := a.askOne(e)
+		if len(noted) > 0 && a.notedBy == nil {
+			a.notedBy = e
 		}
-		for _, do := range v.work {
-			a.work = append(a.work, work{e, do})
-		}
-		if v.action != pass {
-			a.verdict, a.by = v, e
+		a.notifiers = append(a.notifiers, noted...)
+		if !decided { // else it comes too late, with its work
+			a.take(e, v)
 		}
 	}
 	if a.verdict.action == pass && !a.stopped() {
 		a.lastResort()
 	}
 	a.markVerdict()
+}
+
+// take makes an answer the verdict, if it is one that can be carried out.
+func (a *attempt) take(e *entry, v Verdict) {
+	for _, do := range v.work {
+		if do != nil {
+			a.work = append(a.work, work{e, do})
+		}
+	}
+	if refused := a.refusal(v); refused != nil {
+		a.rt.handlerFailed(a, e.name, refused)
+		return
+	}
+	if v.action == retryAfter && !a.stopped() && !a.rt.budget.spend(a.rt.queue.now()) {
+		a.overBudget = true
+		return
+	}
+	if v.action != pass {
+		a.verdict, a.by = v, e
+	}
 }
 
 // taskFallback is who gave the verdict when Task.Fallback is used.
@@ -107,40 +125,31 @@ func (a *attempt) lastResort() {
 	}
 }
 
-// askOne returns the handler's verdict, or Pass if it has none that can be carried out.
-func (a *attempt) askOne(e *entry) Verdict {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(a), a.rt.cfg.HandlerTimeout)
-	defer cancel()
+// askOne returns the handler's answer, which is Pass if it failed, and whom it noted. The
+// time of its context runs when it is called, which may be after others.
+func (a *attempt) askOne(e *entry) (v Verdict, noted []Notifier) {
 	f := *a.failure
-	f.ctx, f.decision = ctx, new(decision)
+	f.decision = new(decision)
 	asks, err := e.asks(&f)
-	switch {
-	case err != nil:
+	if err != nil {
 		a.rt.handlerFailed(a, e.name, err)
-		return Verdict{}
+	}
+	switch {
 	case asks:
-		err = a.guarded(e, func() { e.OnEnding(&failedSpan{a.span, &f}) })
+		err = a.guarded(e, func() {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(a), a.rt.cfg.HandlerTimeout)
+			defer cancel()
+			f.ctx = ctx
+			e.OnEnding(&failedSpan{a.span, &f})
+		})
 	case !e.ours: // it sees the span, but is not asked
 		err = a.guarded(e, func() { e.OnEnding(a.span) })
 	}
-	v, noted := f.decision.take()
+	v, noted = f.decision.take()
 	if err != nil {
-		return Verdict{}
+		return Verdict{}, nil
 	}
-	if len(noted) > 0 && a.notedBy == nil {
-		a.notedBy = e
-	}
-	a.notifiers = append(a.notifiers, noted...)
-	v.work = slices.DeleteFunc(v.work, func(w func(context.Context) error) bool { return w == nil })
-	if refused := a.refusal(v); refused != nil {
-		a.rt.handlerFailed(a, e.name, refused)
-		v.action = pass
-	}
-	if v.action == retryAfter && !a.stopped() && !a.rt.budget.spend(a.rt.queue.now()) {
-		a.overBudget = true
-		v.action = pass
-	}
-	return v
+	return v, noted
 }
 
 // refusal tells why a verdict can't be carried out.

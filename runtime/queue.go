@@ -79,6 +79,13 @@ func (q *queue) release(t *task) bool {
 	return true
 }
 
+// refusesRetry tells whether shutdown has run out of time.
+func (q *queue) refusesRetry() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.stopped
+}
+
 // retry lets a running task wait for its next attempt.
 func (q *queue) retry(t *task, due int64) bool {
 	q.mu.Lock()

@@ -54,8 +54,6 @@ func (Retry) Shutdown(context.Context) error { return nil }
 // ForceFlush does nothing.
 func (Retry) ForceFlush(context.Context) error { return nil }
 
-func (r Retry) own() (string, *guard) { return "Retry", nil }
-
 func (r Retry) check() error {
 	switch {
 	case r.Max < 0 || r.Base < 0 || r.Cap < 0:

@@ -14,10 +14,14 @@ import (
 // On makes an ErrorHandler of a function that is asked about errors of type E, found as
 // errors.As finds them: wrapped, joined, or thrown by a panic.
 func On[E error](fn func(ctx context.Context, f *Failure, err E) Verdict) ErrorHandler {
-	return For[E](HandlerFunc("On["+typeName[E]()+"]", func(ctx context.Context, f *Failure) Verdict {
-		err, _ := asError[E](f)
-		return fn(ctx, f, err)
-	}))
+	h := &handlerFunc{name: "On[" + reflect.TypeFor[E]().String() + "]"}
+	if fn != nil {
+		h.fn = func(ctx context.Context, f *Failure) Verdict {
+			err, _ := asError[E](f)
+			return fn(ctx, f, err)
+		}
+	}
+	return For[E](h)
 }
 
 // For asks the handlers about errors of type E only, found as errors.As finds them:
@@ -49,8 +53,6 @@ func asError[E error](f *Failure) (err E, ok bool) {
 	}
 	return err, f.cause != nil && errors.As(f.cause, &err)
 }
-
-func typeName[E error]() string { return reflect.TypeFor[E]().String() }
 
 // route is a list of handlers behind a condition. Options take it apart, so that the
 // runtime sees the single handlers; as a processor on a provider it hands on.

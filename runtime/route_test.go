@@ -124,6 +124,9 @@ func TestNilInRoutes(t *testing.T) {
 		"jitter":         postlude.Is(errBoom, postlude.Retry{Max: 1, Jitter: 1.5}),
 		"nobody to tell": postlude.Escalate(),
 		"nil notifier":   postlude.Escalate(nil),
+		"no function":    postlude.HandlerFunc("x", nil),
+		"On without one": postlude.On[*declined](nil),
+		"nil processor":  postlude.Processor(nil),
 	} {
 		if _, err := postlude.New(postlude.Config{Defaults: []postlude.Option{postlude.OnError(h)}}); err == nil {
 			t.Errorf("%s: no error", name)

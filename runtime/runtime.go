@@ -58,7 +58,8 @@ type Config struct {
 	Redact []string
 
 	// RouteWait is how long Middleware waits, at most, for workers to start a request's
-	// after-route tasks. Without a limit, slow tasks could hold up all responses.
+	// after-route tasks. Without a limit, slow tasks could hold up all responses. For a
+	// task that has a worker, and is about to start, it waits up to ten times as long.
 	// 0: DefaultRouteWait; negative: it does not wait.
 	RouteWait time.Duration
 	// HandlerTimeout is how long an error handler may take to decide. 0: DefaultHandlerTimeout.

@@ -86,14 +86,13 @@ func schedule(ctx context.Context, when timing, j Job, opts []Option) (Run, erro
 		sc.rt.rejected(ctx, t, err)
 		return Run{}, fmt.Errorf("%w (task %q)", err, t.name)
 	}
-	sc.launch(ctx, t)
+	sc.launch(ctx, t, when != immediate)
 	return Run{t}, nil
 }
 
 // launch records that t was admitted, and lets it go. Deferred, as what is recorded may
 // end the goroutine (an argument's LogValue, say), and t must not be left behind.
-func (sc *scope) launch(ctx context.Context, t *task) {
-	gated := t.req != nil // t may be over, and have let go of it, before we are back
+func (sc *scope) launch(ctx context.Context, t *task, gated bool) {
 	defer func() {
 		if gated {
 			sc.req.advance()

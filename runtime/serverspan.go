@@ -20,6 +20,16 @@ import (
 // more is left out: OnEnd must not block the request, and there is no queue to fill.
 const maxServerEscalations = 4
 
+// providerBox lets atomic.Value hold providers of different types.
+type providerBox struct{ trace.TracerProvider }
+
+// OnStart notes whose spans these are: the notifications are to be in the same trace.
+func (e *escalation) OnStart(_ context.Context, s sdktrace.ReadWriteSpan) {
+	if s.SpanKind() == trace.SpanKindServer && e.provider.Load() == nil {
+		e.provider.Store(providerBox{s.TracerProvider()})
+	}
+}
+
 // OnEnd escalates SERVER spans that ended as errors. Only a provider calls it: the
 // runtime does not call OnEnd of its own handlers. Neither escalate spans nor those of
 // the notifiers' HTTP clients are SERVER spans, so nothing escalates itself.
@@ -28,30 +38,34 @@ func (e *escalation) OnEnd(s sdktrace.ReadOnlySpan) {
 		return
 	}
 	f := serverFailure(s)
-	suppressed, first := e.seen.enter(failureKind{s.Name(), f.ErrorType}, time.Now())
-	if !first {
+	suppressed, window := e.seen.enter(failureKind{s.Name(), f.ErrorType}, time.Now())
+	if window == nil {
 		return
 	}
 	f.Suppressed = suppressed
 	select {
 	case e.slots <- struct{}{}:
 	default:
-		e.seen.forget(failureKind{s.Name(), f.ErrorType})
+		e.seen.reopen(window, suppressed)
 		return
 	}
-	e.running.Go(func() {
+	go func() { // ForceFlush waits for it
 		defer func() { <-e.slots }()
 		e.tell(f)
-	})
+	}()
 }
 
 // tell notifies about a SERVER span, in a span of its own.
 func (e *escalation) tell(f *Failure) {
+	provider := otel.GetTracerProvider()
+	if box, ok := e.provider.Load().(providerBox); ok {
+		provider = box.TracerProvider
+	}
 	ctx := trace.ContextWithSpanContext(context.Background(), f.SpanContext)
-	ctx, span := otel.Tracer(ScopeName).Start(ctx, taskconv.SpanEscalate+f.info.Name)
+	ctx, span := provider.Tracer(ScopeName).Start(ctx, taskconv.SpanEscalate+f.info.Name)
 	defer span.End()
 	_, err := notifyAll(f, e.ns, func(notify func(context.Context) error) error {
-		return within(ctx, DefaultWorkTimeout, notify)
+		return e.guard.work(ctx, DefaultWorkTimeout, notify)
 	})
 	if err != nil {
 		span.SetStatus(codes.Error, errs.Text(err))
@@ -91,19 +105,30 @@ func serverFailure(s sdktrace.ReadOnlySpan) *Failure {
 	return f
 }
 
-// ForceFlush waits for the notifications about SERVER spans, until ctx ends.
+// ForceFlush waits for the notifications about SERVER spans, until ctx ends. Who holds
+// all slots knows that nobody else holds one; flushes take turns, as two that hold half
+// of them each would wait for ever.
 func (e *escalation) ForceFlush(ctx context.Context) error {
-	done := make(chan struct{})
-	go func() {
-		e.running.Wait()
-		close(done)
-	}()
 	select {
-	case <-done:
-		return nil
+	case e.flushing <- struct{}{}:
+		defer func() { <-e.flushing }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	held := 0
+	defer func() {
+		for range held {
+			<-e.slots
+		}
+	}()
+	for ; held < cap(e.slots); held++ {
+		select {
+		case e.slots <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 // Shutdown is ForceFlush.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,24 +22,26 @@ func TestStorm(t *testing.T) {
 	const n = 10_000
 	release := make(chan struct{})
 	defer close(release)
+	var blocked atomic.Int32
 	missing := filepath.Join(t.TempDir(), "missing", "file")
 	h := postludetest.New(t, postlude.Config{
 		Workers: 256, HandlerTimeout: 3 * time.Second, // once; a busy machine must not make others late
 		Defaults: []postlude.Option{postlude.OnError(
 			postlude.HandlerFunc("panics", func(context.Context, *postlude.Failure) postlude.Verdict { panic("handler") }),
 			postlude.HandlerFunc("blocks", func(context.Context, *postlude.Failure) postlude.Verdict {
+				blocked.Add(1)
 				<-release
 				return postlude.Drop
 			}),
 			postlude.HandlerFunc("writes", func(context.Context, *postlude.Failure) postlude.Verdict {
-				return postlude.Pass.Then(func(context.Context) error {
-					return os.WriteFile(missing, nil, 0o600)
-				})
+				err := os.WriteFile(missing, nil, 0o600)
+				return postlude.Pass.Then(func(context.Context) error { return err })
 			}),
 			verdict("last", postlude.Handled, new(tracer)),
 		)},
 	})
 	before := goroutines()
+	start := time.Now()
 	for i := range n {
 		admitted(t)(postlude.Go(h.Context(), failingTask.With(i)))
 		if i%10 == 0 {
@@ -49,14 +52,24 @@ func TestStorm(t *testing.T) {
 	if c := h.Runtime().Snapshot().Counts; c != (postlude.Counts{Scheduled: n + n/10, Succeeded: n / 10, Failed: n}) {
 		t.Errorf("%+v", c)
 	}
-	for _, s := range h.Spans("run failing") {
+	spans := h.Spans("run failing")
+	if len(spans) != n {
+		t.Errorf("%d spans", len(spans))
+	}
+	for _, s := range spans {
 		if attrOf(s, "task.verdict.handler").AsString() != "last" {
 			t.Fatalf("%v", s.Attributes())
 		}
 	}
-	// What is left beyond the workers is the one that blocks.
-	workers := h.Runtime().Snapshot().Workers
-	waitUntil(t, func() bool { return goroutines() <= before+workers+1 })
+	if calls := blocked.Load(); calls != 1 {
+		t.Errorf("the handler that blocks was called %d times", calls)
+	}
+	waitUntil(t, func() bool { return goroutines() <= before+h.Runtime().Snapshot().Workers+1 })
+	for _, s := range h.Spans("run ok") { // nobody else is disturbed: they wait for a worker, once
+		if s.EndTime().Sub(s.StartTime()) > time.Since(start)/2 {
+			t.Errorf("a task that succeeds took %v", s.EndTime().Sub(s.StartTime()))
+		}
+	}
 	// Each failure has three handlers that fail: by a panic, by blocking, by its work.
 	if e := h.Metric(taskconv.MetricHandlerErrors, attribute.String("task.name", "failing")); e != 3*n {
 		t.Errorf("%v handler errors, want %d", e, 3*n)

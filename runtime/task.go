@@ -49,6 +49,9 @@ func (t *Task[A]) With(args A) Job {
 // otherwise and no retry is left. If alt succeeds, so does the task. Of alt, function and
 // Timeout count, not its handlers or its own fallback.
 func (t *Task[A]) Fallback(alt *Task[A]) *Task[A] {
+	if t == nil {
+		return nil
+	}
 	d := &definition{name: t.def.name, function: t.def.function, opts: t.def.opts, invoke: t.def.invoke, fallback: &definition{}}
 	if alt != nil {
 		d.fallback = alt.def
