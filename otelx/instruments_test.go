@@ -74,7 +74,7 @@ func TestInstruments(t *testing.T) {
 	want := map[string]string{
 		"task.run.duration": "s", "task.queue.duration": "s", "task.active": "{attempt}", "task.pending": "{task}",
 		"task.attempts": "{attempt}", "task.retries": "{attempt}", "task.dropped": "{task}", "task.rejected": "{task}",
-		"task.escalations": "{notification}", "task.handler.errors": "{error}",
+		"task.escalations": "{notification}", "task.handler.errors": "{error}", "task.verdicts": "{attempt}",
 	}
 	if !maps.Equal(units, want) {
 		t.Errorf("metrics and units:\n%v, want\n%v", units, want)

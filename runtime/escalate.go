@@ -38,7 +38,6 @@ func Escalate(ns ...Notifier) ErrorHandler {
 }
 
 type escalation struct {
-	passive
 	ns []Notifier
 
 	// Of SERVER spans only, see serverspan.go.
