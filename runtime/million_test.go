@@ -50,7 +50,7 @@ func (c counter) count(event string) int {
 }
 
 // mixed is the work of one task, by its number: it succeeds, fails, panics, exceeds its
-// time, or waits until it is canceled.
+// time, waits until it is canceled, or waits for its start until the shutdown drops it.
 var mixed = postlude.Define("mixed", func(ctx context.Context, i int) error {
 	switch i % 20 {
 	case 0:
@@ -118,8 +118,11 @@ func submit(t *testing.T, rt *postlude.Runtime, n int) (scheduled, refused int) 
 					close(closing)
 				}
 				opts := []postlude.Option{postlude.Shield(i%7 == 0)}
-				if i%20 == 2 {
+				switch {
+				case i%20 == 2:
 					opts = append(opts, postlude.Timeout(time.Millisecond))
+				case i%20 == 5 && i%7 != 0: // the shutdown finds these waiting, however fast the workers are
+					opts = append(opts, postlude.Delay(time.Hour))
 				}
 				run, err := postlude.Go(ctx, mixed.With(i), opts...)
 				switch {
