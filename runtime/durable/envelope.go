@@ -1,0 +1,89 @@
+package durable
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Version is the version of the envelopes that this package writes, and the newest that
+// it reads. A field that an older process may ignore does not change it.
+const Version = 1
+
+// Envelope is what a task takes with it besides its name and arguments. Of the options,
+// it has those that the call made: what the definition says is the worker's to know.
+type Envelope struct {
+	Version    int            `json:"v"`
+	ID         string         `json:"id"` // the task's, a UUID
+	Timing     string         `json:"timing,omitempty"`
+	Scheduled  time.Time      `json:"scheduled,omitzero"`
+	Shield     *bool          `json:"shield,omitempty"`
+	Timeout    *time.Duration `json:"timeout,omitempty"`  // nanoseconds
+	Relation   *uint8         `json:"relation,omitempty"` // postlude.Rel
+	Attributes []Attribute    `json:"attributes,omitempty"`
+	// Carrier is what the propagator wrote: traceparent, tracestate and baggage, by the
+	// W3C's recommendations, unless the application propagates otherwise.
+	Carrier map[string]string `json:"carrier,omitempty"`
+}
+
+// Attribute is an attribute of spans and records, with its type.
+type Attribute struct {
+	Key   string          `json:"k"`
+	Type  string          `json:"t"`
+	Value json.RawMessage `json:"v"`
+}
+
+// What is wrong with an envelope.
+var (
+	// ErrVersion: it is of a newer version. A newer process can read it.
+	ErrVersion = errors.New("durable: the envelope is of a version that this process does not know")
+	// ErrDamaged: nobody can read it.
+	ErrDamaged = errors.New("durable: the envelope is damaged")
+)
+
+// Encode returns the envelope as a JSON object, in the current version.
+func (e Envelope) Encode() (json.RawMessage, error) {
+	e.Version = Version
+	return json.Marshal(e)
+}
+
+// Decode reads an envelope. The error is an ErrVersion or an ErrDamaged.
+func Decode(data json.RawMessage) (Envelope, error) {
+	// The version first: of the rest of another version, anything may be different.
+	var v struct {
+		Version *int `json:"v"`
+	}
+	switch err := json.Unmarshal(data, &v); {
+	case err != nil:
+		return Envelope{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+	case v.Version == nil || *v.Version < 1:
+		return Envelope{}, fmt.Errorf("%w: it has no version", ErrDamaged)
+	case *v.Version > Version:
+		return Envelope{}, fmt.Errorf("%w: %d, the newest known is %d: deploy the newer release here, too", ErrVersion, *v.Version, Version)
+	}
+	var e Envelope
+	if err := json.Unmarshal(data, &e); err != nil {
+		return Envelope{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if !isUUID(e.ID) {
+		return Envelope{}, fmt.Errorf("%w: the id %.40q is no UUID", ErrDamaged, e.ID)
+	}
+	if e.Timeout != nil && *e.Timeout < 0 {
+		return Envelope{}, fmt.Errorf("%w: the timeout is negative", ErrDamaged)
+	}
+	return e, nil
+}
+
+func isUUID(s string) bool {
+	if len(s) != 36 {
+		return false
+	}
+	for i, c := range []byte(s) {
+		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (c == '-') || !dash && !strings.ContainsRune("0123456789abcdef", rune(c)) {
+			return false
+		}
+	}
+	return true
+}
