@@ -27,7 +27,12 @@ type Instruments struct {
 	Dropped       metric.Int64Counter // tasks that ended for want of an attempt, by reason
 	Rejected      metric.Int64Counter // tasks refused admission, by reason
 	Escalations   metric.Int64Counter // failures that a notifier was told of
+	Enqueued      metric.Int64Counter // durable tasks that were put into their queue
 	HandlerErrors metric.Int64Counter // user code around tasks that panicked, blocked or failed: handlers, notifiers, telemetry
+
+	// Of durable tasks, observed where an engine has queues.
+	QueueJobs metric.Int64ObservableGauge
+	QueueAge  metric.Float64ObservableGauge // s
 }
 
 // NewInstruments makes the instruments with m. The error joins those of all that
@@ -45,8 +50,10 @@ func NewInstruments(m metric.Meter) (*Instruments, error) {
 		Dropped:       b.counter(taskconv.MetricDropped, "{task}", "Tasks that were given up without another attempt."),
 		Rejected:      b.counter(taskconv.MetricRejected, "{task}", "Tasks that were refused when they were scheduled."),
 		Escalations:   b.counter(taskconv.MetricEscalations, "{notification}", "Failures that were escalated."),
+		Enqueued:      b.counter(taskconv.MetricEnqueued, "{task}", "Durable tasks that were put into their queue."),
 		HandlerErrors: b.counter(taskconv.MetricHandlerErrors, "{error}", "Error handlers, notifiers, loggers and span processors that panicked, blocked or failed."),
 	}
+	in.QueueJobs, in.QueueAge = b.queues()
 	return in, errors.Join(b.errs...)
 }
 
@@ -60,6 +67,15 @@ func (b *builder) seconds(name, description string) metric.Float64Histogram {
 	h, err := b.meter.Float64Histogram(name, metric.WithUnit("s"), metric.WithDescription(description),
 		metric.WithExplicitBucketBoundaries(durationBounds...))
 	return keep[metric.Float64Histogram](b, h, err, noop.Float64Histogram{})
+}
+
+func (b *builder) queues() (jobs metric.Int64ObservableGauge, age metric.Float64ObservableGauge) {
+	jobs, err := b.meter.Int64ObservableGauge(taskconv.MetricQueueJobs, metric.WithUnit("{job}"),
+		metric.WithDescription("Durable tasks in a queue, by state. Those that are available are its depth."))
+	jobs = keep[metric.Int64ObservableGauge](b, jobs, err, noop.Int64ObservableGauge{})
+	age, err = b.meter.Float64ObservableGauge(taskconv.MetricQueueAge, metric.WithUnit("s"),
+		metric.WithDescription("How long the first of the available durable tasks of a queue has been waiting."))
+	return jobs, keep[metric.Float64ObservableGauge](b, age, err, noop.Float64ObservableGauge{})
 }
 
 func (b *builder) gauge(name, unit, description string) metric.Int64UpDownCounter {

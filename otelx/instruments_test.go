@@ -34,6 +34,7 @@ func measure(tb testing.TB, in *otelx.Instruments) {
 			i.Add(context.Background(), 1)
 		case metric.Int64UpDownCounter:
 			i.Add(context.Background(), 1)
+		case metric.Int64Observable, metric.Float64Observable: // by a callback
 		default:
 			tb.Fatalf("%T is not known here, or nil", i)
 		}
@@ -49,6 +50,14 @@ func TestInstruments(t *testing.T) {
 		t.Fatal(err)
 	}
 	measure(t, in)
+	_, err = provider.Meter(scope.Name).RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		o.ObserveInt64(in.QueueJobs, 1)
+		o.ObserveFloat64(in.QueueAge, 1)
+		return nil
+	}, in.QueueJobs, in.QueueAge)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var rm metricdata.ResourceMetrics
 	if err := reader.Collect(t.Context(), &rm); err != nil {
 		t.Fatal(err)
@@ -59,6 +68,10 @@ func TestInstruments(t *testing.T) {
 		units[m.Name] = m.Unit
 		if !strings.HasSuffix(m.Description, ".") {
 			t.Errorf("%s is described as %q", m.Name, m.Description)
+		}
+		switch m.Data.(type) {
+		case metricdata.Gauge[int64], metricdata.Gauge[float64]:
+			continue
 		}
 		h, isHistogram := m.Data.(metricdata.Histogram[float64])
 		if isHistogram != (m.Unit == "s") || isHistogram && !slices.Equal(h.DataPoints[0].Bounds, bounds) {
@@ -75,6 +88,7 @@ func TestInstruments(t *testing.T) {
 		"task.run.duration": "s", "task.queue.duration": "s", "task.active": "{attempt}", "task.pending": "{task}",
 		"task.attempts": "{attempt}", "task.retries": "{attempt}", "task.dropped": "{task}", "task.rejected": "{task}",
 		"task.escalations": "{notification}", "task.handler.errors": "{error}", "task.verdicts": "{attempt}",
+		"task.enqueued": "{task}", "task.queue.jobs": "{job}", "task.queue.oldest_age": "s",
 	}
 	if !maps.Equal(units, want) {
 		t.Errorf("metrics and units:\n%v, want\n%v", units, want)
@@ -124,6 +138,14 @@ func (brokenMeter) Int64Counter(name string, _ ...metric.Int64CounterOption) (me
 }
 
 func (brokenMeter) Int64UpDownCounter(name string, _ ...metric.Int64UpDownCounterOption) (metric.Int64UpDownCounter, error) {
+	return nil, brokenInstrument(name)
+}
+
+func (brokenMeter) Int64ObservableGauge(name string, _ ...metric.Int64ObservableGaugeOption) (metric.Int64ObservableGauge, error) {
+	return nil, brokenInstrument(name)
+}
+
+func (brokenMeter) Float64ObservableGauge(name string, _ ...metric.Float64ObservableGaugeOption) (metric.Float64ObservableGauge, error) {
 	return nil, brokenInstrument(name)
 }
 

@@ -65,6 +65,10 @@ func (a *attempt) inSpan(prefix string, fn func(context.Context) error, attrs ..
 // the task was canceled, or shutdown has run out of time.
 func (a *attempt) retry() bool {
 	t := a.task
+	if a.in != nil {
+		a.retryInQueue()
+		return true
+	}
 	if t.arm(nil) != nil || a.rt.queue.refusesRetry() {
 		return false
 	}
@@ -83,6 +87,19 @@ func (a *attempt) retry() bool {
 	a.stage = acting
 	a.rt.measure(func(m *meters) { m.Pending.Add(a, -1, a.gauge...) })
 	return false
+}
+
+// retryInQueue hands a durable task back until its next attempt's time, which it may have
+// in another process.
+func (a *attempt) retryInQueue() {
+	if a.isBroken() {
+		a.setAside()
+		return
+	}
+	a.logRetrying()
+	a.doWork()
+	a.rt.measure(func(m *meters) { m.Retries.Add(a, 1, a.gauge...) })
+	a.settle(requeued)
 }
 
 // add is a time that is d later, or as late as there is.
@@ -118,11 +135,11 @@ func (a *attempt) endWith(interrupted bool, ns []Notifier) {
 	a.settle(canceled)
 }
 
-// stopped tells whether the task was canceled.
+// stopped tells whether the task was canceled, and not to be run elsewhere.
 func (t *task) stopped() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.cause != nil
+	return t.cause != nil && (t.in == nil || canceledForGood(t.cause))
 }
 
 // giveUp ends the task by a handler's Drop.
@@ -153,6 +170,10 @@ func (a *attempt) fallBack() {
 			slog.String(taskconv.TaskVerdict, a.verdict.action.String()), name,
 			millis(taskconv.LogDurationMS, time.Since(start)))
 		a.settle(succeeded)
+		return
+	}
+	if a.handedBack() {
+		a.handBack()
 		return
 	}
 	a.err = errors.Join(a.err, err)

@@ -1,7 +1,8 @@
 package postlude
 
-// Counts are the fates of tasks (not attempts) since New. Scheduled is the sum of the
-// rest: every task that was admitted is in exactly one place.
+// Counts are the fates of tasks (not attempts) since New. Scheduled is the sum of those
+// down to Retrying: every task that was admitted is in exactly one place. A durable task
+// counts where it runs; what it does in its queue is counted apart, see Runtime.Queues.
 type Counts struct {
 	Scheduled int // admitted
 	Succeeded int // its last attempt, or the fallback, returned nil
@@ -11,6 +12,9 @@ type Counts struct {
 	Running   int // now, the work of its handlers included
 	Pending   int // waits for its timing, its delay or a worker
 	Retrying  int // waits for its next attempt
+
+	Enqueued int // durable tasks that were put into the queue of the engine here
+	Requeued int // attempts of durable tasks that were handed back to it: for a retry, or by shutdown
 }
 
 // fate is a field of Counts.
@@ -24,6 +28,10 @@ const (
 	inFlight
 	pending
 	waitingRetry
+	places // how many there are for an admitted task
+
+	enqueued fate = iota - 1
+	requeued
 	fates
 )
 
@@ -34,8 +42,9 @@ func (c *tally) counts() Counts {
 	r := Counts{
 		Succeeded: c[succeeded], Failed: c[failed], Canceled: c[canceled], Dropped: c[dropped],
 		Running: c[inFlight], Pending: c[pending], Retrying: c[waitingRetry],
+		Enqueued: c[enqueued], Requeued: c[requeued],
 	}
-	for _, n := range c {
+	for _, n := range c[:places] {
 		r.Scheduled += n
 	}
 	return r

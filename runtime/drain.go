@@ -29,6 +29,7 @@ const (
 	StateDropped    = "dropped"    // never started, or not again
 	StateCanceled   = "canceled"   // its context was canceled, and it failed
 	StateUnfinished = "unfinished" // still runs
+	StateRequeued   = "requeued"   // durable, and handed back to its queue
 )
 
 // drain is what successive calls of Shutdown share.
@@ -63,6 +64,10 @@ func (d *drain) leave() { <-d.turn }
 // drops those that wait. Shielded tasks, queued, running, or waiting for a retry,
 // finish. Then the error handlers are flushed (ForceFlush), and all workers end.
 //
+// Durable tasks go back to their queue: no more are delivered, the unshielded ones that
+// run are canceled and handed back, their attempt not counted, unless they finish all the
+// same; shielded ones finish. Those that wait for their timing are enqueued then.
+//
 // Shutdown blocks until that is done or ctx ends. In that case the shielded tasks that
 // still wait are dropped, those that run are left to themselves and reported, and the
 // error is ctx's. A context that has ended already still drops and reports.
@@ -74,6 +79,7 @@ func (d *drain) leave() { <-d.turn }
 func (rt *Runtime) Shutdown(ctx context.Context) (Report, error) {
 	start := time.Now()
 	rt.queue.close()
+	stopped := rt.stopWork(ctx)
 	err := rt.drain.enter(ctx)
 	if err == nil {
 		defer rt.drain.leave()
@@ -87,6 +93,9 @@ func (rt *Runtime) Shutdown(ctx context.Context) (Report, error) {
 	if err != nil {
 		rt.sweep(true)
 		err = fmt.Errorf("postlude: shutdown: %w", err)
+	}
+	if unstored := stopped(); err == nil && unstored != nil {
+		err = unstored
 	}
 	rt.queue.stop()
 	rt.flush(ctx)
@@ -128,7 +137,7 @@ func (q *queue) sweep(last bool) (waiting, run []*task) {
 	q.stopped = q.stopped || last
 	q.live.all(func(t *task) {
 		switch {
-		case t.state == settled || t.set.shield && !(last && t.state != running):
+		case t.state == settled || t.finishes(last):
 		case t.state == running:
 			run = append(run, t)
 		default:
@@ -138,6 +147,19 @@ func (q *queue) sweep(last bool) (waiting, run []*task) {
 		}
 	})
 	return waiting, run
+}
+
+// finishes tells whether a sweep leaves the task alone. A durable one that waits to be
+// enqueued is, whatever its shield: nobody else can do that. One that was delivered and
+// has not begun is not: another process can have it at once.
+func (t *task) finishes(last bool) bool {
+	switch {
+	case t.state == running:
+		return t.set.shield || t.out != nil
+	case t.in != nil:
+		return false
+	}
+	return (t.set.shield || t.out != nil) && !last
 }
 
 // dropAll records and publishes that tasks were dropped. It does so on a goroutine of
@@ -159,11 +181,17 @@ func (rt *Runtime) dropAll(tasks []*task, reason string) {
 
 func (rt *Runtime) drop(t *task, reason string) {
 	defer rt.queue.dropped(t)
+	if t.in != nil {
+		rt.leave(t, StateRequeued)
+		rt.measure(func(m *meters) { m.Pending.Add(t.ctx, -1, t.gauge...) })
+		t.emit(t.ctx, 0, slog.LevelInfo, taskconv.EventRequeued, "task handed back to its queue before it began")
+		return
+	}
 	rt.leave(t, StateDropped)
 	rt.countDropped(t.ctx, t, reason)
 	rt.measure(func(m *meters) { m.Pending.Add(t.ctx, -1, t.gauge...) })
 	level := slog.LevelWarn
-	if t.set.shield {
+	if t.set.shield || t.out != nil {
 		level = slog.LevelError // a promise was broken
 	}
 	t.emit(t.ctx, int(t.attempt.Load()), level, taskconv.EventDropped, "task dropped by shutdown",
@@ -181,7 +209,11 @@ func (q *queue) dropped(t *task) {
 	if t.last != nil {
 		err = fmt.Errorf("%w: task %q was dropped before its retry: %w", ErrShuttingDown, t.name, t.last)
 	}
-	q.enterFateLocked(t, dropped, err)
+	f := dropped
+	if t.in != nil {
+		f = requeued
+	}
+	q.enterFateLocked(t, f, err)
 }
 
 // settle gives the task its fate after an attempt.
@@ -269,6 +301,8 @@ func (rt *Runtime) logShutdown(r Report) {
 		slog.Int(taskconv.LogCanceled, r.Canceled),
 		slog.Int(taskconv.LogDropped, r.Dropped),
 		slog.Int(taskconv.LogUnfinished, r.Running+r.Pending+r.Retrying),
+		slog.Int(taskconv.LogEnqueued, r.Enqueued),
+		slog.Int(taskconv.LogRequeued, r.Requeued),
 		millis(taskconv.LogElapsedMS, r.Elapsed))
 }
 

@@ -24,6 +24,15 @@ var (
 	// canceled with (context.Cause) when shutdown cancels it, and what Run.Err of a task
 	// that shutdown dropped wraps.
 	ErrShuttingDown = errors.New("postlude: the runtime is shutting down")
+	// ErrNotDurable: a durable task can't be what it was asked to be: a handler for a single
+	// call, a closure as its fallback, arguments that are no JSON; or an option of the queue
+	// was given to a task that is not durable.
+	ErrNotDurable = errors.New("postlude: not durable")
+	// ErrNoEngine: a durable task, and no Config.Engine. Dead letters need one, too.
+	ErrNoEngine = errors.New("postlude: no engine for durable tasks: set Config.Engine, for one to riverdurable.OpenSQLite")
+	// ErrAttemptsLost is the error of a durable task whose process died in each of its
+	// last attempts; its function is not called any more unless a handler retries it.
+	ErrAttemptsLost = errors.New("postlude: the process died in each of the last attempts")
 	// ErrInvalidTask: the definition, the Job or an option is unusable; the message
 	// tells which and why.
 	ErrInvalidTask = errors.New("postlude: invalid task")

@@ -9,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/postlude/postlude/internal/panics"
+	"github.com/postlude/postlude/otelx"
 )
 
 // This file is the heart: one attempt, from the worker that takes it to its fate.
@@ -66,6 +67,10 @@ const (
 // run carries out the attempt that w's task is ready for.
 func (rt *Runtime) run(w *worker) {
 	t := w.task
+	if t.out != nil {
+		rt.enqueueLate(w) // another process may run it
+		return
+	}
 	a := &attempt{task: t, number: int(t.attempt.Add(1)), start: time.Now()}
 	w.now = a
 	if a.number == 1 {
@@ -103,6 +108,9 @@ func (rt *Runtime) conclude(w *worker) {
 // begin makes the attempt's context and span.
 func (a *attempt) begin() {
 	a.queued = time.Duration(a.rt.queue.now() - a.readyAt)
+	if a.in != nil {
+		a.queued, a.err = a.queued+a.in.waited, a.in.broken
+	}
 	ctx, cancel := context.WithCancelCause(a.task.ctx)
 	a.release = func() { cancel(nil) }
 	if a.set.timeout > 0 {
@@ -114,19 +122,24 @@ func (a *attempt) begin() {
 		cancel(cause)
 		a.err = cause
 	}
-	a.startSpan()
+	a.startSpan(a.plan.span)
+	a.introduce()
 	a.started()
 	a.stage = calling
 }
 
-// startSpan starts the attempt's span. Should the provider's processors or sampler
-// panic, the attempt goes on with a span that is recorded here only.
-func (a *attempt) startSpan() {
+// startSpan starts a span. Should the provider's processors or sampler panic, the attempt
+// goes on with a span that is recorded here only.
+func (a *attempt) startSpan(of *otelx.Template) {
 	ctx := a.Context
-	if p := panics.Try(func() { a.Context, a.span, a.exported = a.plan.span.Start(ctx) }); p != nil {
-		a.Context, a.span = a.plan.span.StartLocal(ctx)
+	if p := panics.Try(func() { a.Context, a.span, a.exported = of.Start(ctx) }); p != nil {
+		a.Context, a.span = of.StartLocal(ctx)
 		a.rt.telemetryFailed(a, "starting the span", p)
 	}
+}
+
+// introduce links the attempt's span, and shows it to the processors that are not ours.
+func (a *attempt) introduce() {
 	if a.set.relation != None {
 		a.addLink(a.link)
 	}
@@ -178,7 +191,7 @@ func (a *attempt) judge() {
 	if a.err != nil {
 		a.failure = a.diagnose()
 		a.markFailed()
-		a.ask()
+		a.decide()
 	} else {
 		a.markSucceeded()
 	}
@@ -204,6 +217,8 @@ func (a *attempt) act() {
 		a.endWith(false, a.verdict.notifiers)
 	case drop:
 		a.giveUp()
+	case requeue:
+		a.handBack()
 	default: // pass, handled
 		a.endWith(false, nil)
 	}
@@ -215,6 +230,9 @@ func (a *attempt) settle(f fate) {
 	err := a.err
 	if f == succeeded {
 		err = nil // rescued by a fallback
+	}
+	if a.in != nil {
+		a.report(f)
 	}
 	a.rt.settle(a.task, f, err)
 }
@@ -255,9 +273,12 @@ func (a *attempt) actAgain() {
 	if a.window != nil {
 		a.rt.escalations.reopen(a.window, a.failure.Suppressed)
 	}
-	if a.err == nil {
+	switch {
+	case a.err == nil:
 		a.settle(succeeded)
-		return
+	case a.out != nil:
+		a.settle(dropped)
+	default:
+		a.settle(failed)
 	}
-	a.settle(failed)
 }

@@ -68,6 +68,39 @@ func stackOf(err error) (stack string) {
 	return errs.Stack(stack)
 }
 
+// decide finds the verdict. It is for the handlers to give, but for durable tasks that this
+// process can't finish: what is interrupted has not failed, and what can't be read is not
+// the handlers' to judge.
+func (a *attempt) decide() {
+	switch {
+	case a.failure.Kind == KindCanceled && a.handedBack():
+		a.verdict = Verdict{action: requeue}
+		a.markVerdict()
+	case a.isBroken():
+		a.unreadable()
+	default:
+		a.ask()
+	}
+}
+
+// askNotes asks only whom to tell.
+func (a *attempt) askNotes() {
+	for _, e := range a.set.handlers {
+		if e.notes {
+			_, noted := a.askOne(e)
+			a.note(e, noted)
+		}
+	}
+}
+
+// note remembers whom a handler wants to be told if nobody decides.
+func (a *attempt) note(e *entry, ns []Notifier) {
+	if len(ns) > 0 && a.notedBy == nil {
+		a.notedBy = e
+	}
+	a.notifiers = append(a.notifiers, ns...)
+}
+
 // ask has the handlers decide, in order. Ours are asked until one has decided;
 // processors of other types see the span in any case.
 func (a *attempt) ask() {
@@ -77,10 +110,7 @@ func (a *attempt) ask() {
 			continue
 		}
 		v, noted := a.askOne(e)
-		if len(noted) > 0 && a.notedBy == nil {
-			a.notedBy = e
-		}
-		a.notifiers = append(a.notifiers, noted...)
+		a.note(e, noted)
 		if !decided { // else it comes too late, with its work
 			a.take(e, v)
 		}
@@ -158,6 +188,9 @@ func (a *attempt) refusal(v Verdict) error {
 	case fallbackTo:
 		if err := v.job.check(); err != nil {
 			return fmt.Errorf("FallbackTo was given an unusable job: %w", err)
+		}
+		if a.in != nil && v.job.def == nil {
+			return fmt.Errorf("%w: FallbackTo was given a closure, which knows nothing of the process that scheduled the task: give it a Task", ErrNotDurable)
 		}
 	case escalateTo:
 		if len(v.notifiers) == 0 || slices.Contains(v.notifiers, nil) {

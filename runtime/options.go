@@ -9,6 +9,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 
+	"github.com/postlude/postlude/runtime/durable"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
 
@@ -81,7 +82,7 @@ func Relation(r Rel) Option {
 
 // LeanContext keeps of the scheduling context only its span context, its baggage and
 // the values of Config.Keep, so that a waiting task does not hold on to the memory of
-// its request. It is always so for tasks with a Delay. An immediate task with a lean
+// its request. It is always so for tasks with a Delay and for durable ones. An immediate task with a lean
 // context belongs to no request: what it schedules itself, it schedules with Go.
 func LeanContext() Option {
 	return option(func(s *settings) { s.lean = true })
@@ -137,6 +138,10 @@ type settings struct {
 	attempts int      // what the most patient of them allows; 0: none says
 	attrs    []attribute.KeyValue
 	faults   []error
+
+	durable      bool
+	queueing     durable.Options
+	queueOptions int // how many Enqueue there were
 }
 
 func (s *settings) refuse(wrong bool, format string, args ...any) {

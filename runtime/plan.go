@@ -20,11 +20,13 @@ import (
 // name and code.
 type plans struct {
 	rt       *Runtime
+	def      *definition // nil for closures
 	name     string
 	function string
 	invoke   func(context.Context, any) error // nil for closures
 	base     *settings                        // Config.Defaults and the definition's options
 	stats    *stats
+	warn     sync.Once
 	cases    [timings][2][2]atomic.Pointer[plan] // by timing, shield, own trace
 }
 
@@ -34,17 +36,19 @@ type plan struct {
 	*plans
 	when   timing
 	shield bool
-	span   *otelx.Template
+	span   *otelx.Template // of an attempt
 	log    slog.Handler
+
+	schedule *otelx.Template // of the enqueueing of a durable task; nil for others
 
 	gauge   []metric.AddOption    // name, timing
 	queued  []metric.RecordOption // name, timing
 	okCount []metric.AddOption    // name, timing, outcome ok
 	okTime  []metric.RecordOption
 
-	verdicts [drop + 1][]metric.AddOption // name, timing, verdict
-	failed   sync.Map                     // failureLabel to *failureOptions
-	kinds    atomic.Int64                 // entries of failed
+	verdicts [requeue + 1][]metric.AddOption // name, timing, verdict
+	failed   sync.Map                        // failureLabel to *failureOptions
+	kinds    atomic.Int64                    // entries of failed
 }
 
 // failureLabel is what tells the series of failed attempts apart.
@@ -99,7 +103,7 @@ func (rt *Runtime) plansOf(j Job) (*plans, error) {
 		return nil, fmt.Errorf("%w %q: %w", ErrInvalidTask, j.def.name, err)
 	}
 	ps := &plans{
-		rt: rt, name: j.def.name, function: j.def.function, invoke: j.def.invoke,
+		rt: rt, def: j.def, name: j.def.name, function: j.def.function, invoke: j.def.invoke,
 		base: base, stats: rt.statsOf(j.def.name),
 	}
 	j.def.planned.Store(ps)
@@ -141,6 +145,12 @@ func (rt *Runtime) newPlan(ps *plans, when timing, set *settings) *plan {
 			slog.String(taskconv.TaskTiming, when.String()),
 			slog.Bool(taskconv.TaskShield, set.shield),
 		}),
+	}
+	if set.durable {
+		p.schedule = otelx.NewTemplate(otelx.TemplateConfig{
+			Tracer: rt.tracer, Scope: scopeInfo, Name: taskconv.SpanSchedule + ps.name,
+			Kind: trace.SpanKindProducer, Attributes: span,
+		})
 	}
 	base := attribute.NewSet(name, tim)
 	ok := attribute.NewSet(name, tim, attribute.String(taskconv.TaskOutcome, taskconv.OutcomeOK))

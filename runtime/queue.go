@@ -28,6 +28,7 @@ type queue struct {
 	limit   int // Config.Workers
 	tally   tally
 	live    list   // admitted and not settled
+	guests  int    // of them, those that an engine delivered: they have no slot
 	backlog fifo   // ready, while all workers are busy
 	timers  timers // delayed and retrying
 	workers int
@@ -53,13 +54,36 @@ func (q *queue) admit(t *task) error {
 	switch {
 	case q.closed:
 		return ErrShuttingDown
-	case q.live.len >= q.slots:
+	case q.live.len-q.guests >= q.slots:
 		return ErrQueueFull
 	}
 	t.state = gated
 	q.live.add(t)
 	q.count(t, pending, +1)
 	return nil
+}
+
+// adopt takes a task in that an engine delivered. It needs no slot: the engine bounds how
+// many it delivers. It reports false if there is no more admission.
+func (q *queue) adopt(t *task) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return false
+	}
+	t.state = gated
+	q.live.add(t)
+	q.guests++
+	q.count(t, pending, +1)
+	return true
+}
+
+// enqueued counts a task that never needed a slot, as it went to an engine at once.
+func (q *queue) enqueued(t *task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.count(t, enqueued, +1)
+	t.publish(nil)
 }
 
 // release makes an admitted task ready, or lets it wait until notBefore. It reports
@@ -223,6 +247,9 @@ func (q *queue) leaveLocked(t *task) {
 func (q *queue) enterFateLocked(t *task, f fate, err error) {
 	q.count(t, f, +1)
 	q.live.remove(t)
+	if t.in != nil {
+		q.guests--
+	}
 	t.publish(err)
 	if q.live.len == 0 {
 		q.wakeLocked()

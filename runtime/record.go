@@ -101,6 +101,8 @@ func (rt *Runtime) rejected(ctx context.Context, t *task, err error) {
 		reason = taskconv.ReasonShuttingDown
 	case errors.Is(err, ErrHandlerReturned):
 		reason = taskconv.ReasonHandlerReturned
+	case !errors.Is(err, ErrQueueFull):
+		reason = taskconv.ReasonEnqueueFailed
 	}
 	rt.measure(func(m *meters) { m.Rejected.Add(ctx, 1, t.attrs(attribute.String(taskconv.Reason, reason))) })
 }

@@ -13,11 +13,13 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/instrumentation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/postlude/postlude/internal/render"
 	"github.com/postlude/postlude/otelx"
+	"github.com/postlude/postlude/runtime/durable"
 )
 
 // ScopeName is the name of the instrumentation scope of all spans and metrics.
@@ -50,7 +52,14 @@ type Config struct {
 	// Defaults are the options of every task, before those of its definition.
 	Defaults []Option
 	// Tasks are definitions that New checks, so that a mistake in one shows at start-up.
+	// Of the durable tasks, the runtime runs those that are here.
 	Tasks []Definition
+	// Engine is the queue of durable tasks. New begins to take jobs from it, if Tasks has
+	// durable ones; Shutdown ends that. It is for its opener to close, after Shutdown.
+	Engine durable.Engine
+	// EnqueueOnly keeps the runtime from running durable tasks: for a web server whose
+	// durable tasks are run by other processes.
+	EnqueueOnly bool
 	// Keep are the context keys whose values a lean context copies, see LeanContext.
 	Keep []any
 	// Redact are names whose values telemetry masks in arguments at any depth, besides
@@ -85,6 +94,9 @@ type Config struct {
 	// whether they are set before New or after.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
+	// Propagator carries trace context and baggage through the queue of durable tasks.
+	// nil: otel's global one, or W3C's Trace Context and Baggage if none is set there.
+	Propagator propagation.TextMapPropagator
 }
 
 // Runtime runs tasks. It is made by New, is safe for concurrent use, and is ended by
@@ -106,6 +118,10 @@ type Runtime struct {
 	escalations escalations
 	turns       sync.Map // of untried handlers, see guarded
 
+	known   map[string]*plans   // the durable tasks that it runs
+	session durable.Session     // of the engine that delivers them; nil: none
+	watch   metric.Registration // of the engine's queues; nil: none
+
 	drain    drain
 	mu       sync.Mutex // guards what follows
 	stats    map[string]*stats
@@ -113,10 +129,11 @@ type Runtime struct {
 	blocked  map[*guard]string // handlers that were given up on
 }
 
-// New makes a runtime. It starts no goroutine and registers nothing globally. The error
-// joins all faults of the config.
+// New makes a runtime. It registers nothing globally, and starts no goroutine but those of
+// an Engine, whose failure to start is its error. Otherwise the error joins all faults of
+// the config.
 func New(cfg Config) (*Runtime, error) {
-	rt := &Runtime{stats: map[string]*stats{}, blocked: map[*guard]string{}}
+	rt := &Runtime{stats: map[string]*stats{}, blocked: map[*guard]string{}, known: map[string]*plans{}}
 	rt.drain.init()
 	errs := rt.configure(cfg)
 	instruments, err := otelx.NewInstruments(rt.cfg.MeterProvider.Meter(scopeInfo.Name))
@@ -132,6 +149,9 @@ func New(cfg Config) (*Runtime, error) {
 	errs = append(errs, rt.checkTasks()...)
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("postlude: invalid config: %w", errors.Join(errs...))
+	}
+	if err := rt.startWork(); err != nil {
+		return nil, fmt.Errorf("postlude: Config.Engine: %w", err)
 	}
 	return rt, nil
 }
@@ -187,7 +207,12 @@ func (rt *Runtime) checkTasks() (errs []error) {
 			errs = append(errs, fmt.Errorf("in Config.Tasks[%d]: it is nil", i))
 			continue
 		}
-		if _, err := rt.plansOf(Job{def: d.definition()}); err != nil {
+		ps, err := rt.plansOf(Job{def: d.definition()})
+		if err == nil && ps.base.durable {
+			rt.known[ps.name] = ps
+			err = rt.checkDefinition(ps.def)
+		}
+		if err != nil {
 			errs = append(errs, fmt.Errorf("in Config.Tasks[%d]: %w", i, err))
 		}
 		if seen[d.Name()] {

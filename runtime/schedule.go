@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/postlude/postlude/internal/render"
+	"github.com/postlude/postlude/runtime/durable"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
 
@@ -36,7 +37,7 @@ func (t timing) String() string {
 // keeps ctx's values, span and baggage, but not its cancellation: it lives on when the
 // client has gone.
 //
-// Go does not block. It fails with ErrQueueFull, ErrShuttingDown, ErrNoRuntime or
+// Go does not block, unless the task is Durable. It fails with ErrQueueFull, ErrShuttingDown, ErrNoRuntime or
 // ErrInvalidTask; then the task will not run.
 func Go(ctx context.Context, j Job, opts ...Option) (Run, error) {
 	return schedule(ctx, immediate, j, opts)
@@ -76,6 +77,9 @@ func schedule(ctx context.Context, when timing, j Job, opts []Option) (Run, erro
 	t, err := sc.rt.newTask(ctx, sc, when, j, opts)
 	if err != nil {
 		return Run{}, err
+	}
+	if t.out != nil && (when == immediate || durable.TxOf(ctx) != nil) {
+		return sc.rt.enqueueNow(ctx, t)
 	}
 	if when == immediate {
 		err = sc.rt.queue.admit(t)
@@ -119,6 +123,8 @@ type task struct {
 	ctx  context.Context // values only: it is never canceled, see attempt
 	req  *request        // whose timing it waits for; nil: immediate
 	link trace.SpanContext
+	out  *outgoing // a durable task on its way into the queue; else nil
+	in   *incoming // a durable task that the queue delivered; else nil
 
 	id      [16]byte
 	due     int64 // not before this time
@@ -161,9 +167,20 @@ func (rt *Runtime) newTask(ctx context.Context, sc *scope, when timing, j Job, o
 			return nil, fmt.Errorf("%w %q: %w", ErrInvalidTask, j.label(), err)
 		}
 	}
+	if set.durable || len(opts) > 0 {
+		if err := ps.checkDurable(set); err != nil {
+			return nil, err
+		}
+	}
 	t := &task{plan: ps.plan(when, set), set: set, job: j, id: newID(), link: trace.SpanContextFromContext(ctx)}
 	if when != immediate {
 		t.req = sc.req
+	}
+	if set.durable {
+		return t, rt.prepare(ctx, sc, t, ps)
+	}
+	if rt.cfg.Engine != nil && durable.TxOf(ctx) != nil {
+		ctx = durable.WithTx(ctx, nil) // it ends with the handler; the task lives on
 	}
 	if set.lean || set.delay > 0 {
 		t.ctx = rt.lean(ctx, sc, when)

@@ -27,6 +27,7 @@ func Define[A any](name string, fn func(context.Context, A) error, opts ...TaskO
 	d := &definition{name: name, opts: opts}
 	if fn != nil {
 		d.function = functionName(fn)
+		d.codec = codecOf[A]()
 		// The generic type ends here: behind this closure everything is plain code.
 		d.invoke = func(ctx context.Context, args any) error {
 			a, _ := args.(A) // fails only for a nil interface, whose zero value is right
@@ -52,7 +53,10 @@ func (t *Task[A]) Fallback(alt *Task[A]) *Task[A] {
 	if t == nil {
 		return nil
 	}
-	d := &definition{name: t.def.name, function: t.def.function, opts: t.def.opts, invoke: t.def.invoke, fallback: &definition{}}
+	d := &definition{
+		name: t.def.name, function: t.def.function, opts: t.def.opts, invoke: t.def.invoke, codec: t.def.codec,
+		fallback: &definition{},
+	}
 	if alt != nil {
 		d.fallback = alt.def
 	}
@@ -123,6 +127,7 @@ type definition struct {
 	function string // code.function.name
 	opts     []TaskOption
 	invoke   func(context.Context, any) error
+	codec                // of the arguments, should they go through a queue
 	fallback *definition // nil: none
 
 	// planned caches the plans of the runtime that used the definition last: nearly

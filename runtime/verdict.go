@@ -18,12 +18,14 @@ const (
 	fallbackTo
 	escalateTo
 	drop
+	requeue // of a durable task that is interrupted; not for handlers
 )
 
 func (a action) String() string {
 	return [...]string{
 		taskconv.VerdictPass, taskconv.VerdictHandled, taskconv.VerdictRetry,
 		taskconv.VerdictFallback, taskconv.VerdictEscalate, taskconv.VerdictDrop,
+		taskconv.VerdictRequeue,
 	}[a]
 }
 

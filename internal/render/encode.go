@@ -7,9 +7,10 @@ import (
 )
 
 const (
-	ellipsis = "…"
-	redacted = "[REDACTED]"
+	// Redacted stands for a value that is masked.
+	Redacted = "[REDACTED]"
 
+	ellipsis = "…"
 	cut       = `"…"`     // what stands for a value that doesn't fit
 	cutKey    = `"…":"…"` // what stands for the fields that don't fit
 	maxKey    = 120       // bytes of a key, before it is escaped

@@ -81,7 +81,7 @@ func (w *walker) attrs(attrs []slog.Attr, depth int) (missing int) {
 			if !w.key(clip(a.Key)) {
 				return len(attrs) - i
 			}
-			w.raw(`"` + redacted + `"`)
+			w.raw(`"` + Redacted + `"`)
 			continue
 		}
 		if missing = w.attr(a, depth); missing > 0 {

@@ -173,7 +173,7 @@ func (w *walker) query(q string) string {
 			plain = name
 		}
 		if ok && w.r.names.match(plain) {
-			parts[i], changed = name+"="+redacted, true
+			parts[i], changed = name+"="+Redacted, true
 		}
 	}
 	if !changed {

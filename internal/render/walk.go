@@ -121,7 +121,7 @@ func (w *walker) structure(v reflect.Value, info *typeInfo, depth int) {
 			break
 		}
 		if f.masked {
-			w.raw(`"` + redacted + `"`)
+			w.raw(`"` + Redacted + `"`)
 			continue
 		}
 		w.value(fv, depth+1)
@@ -202,7 +202,7 @@ func (w *walker) fields(base, depth int) int {
 			return i
 		}
 		if w.r.names.match(e.key) {
-			w.raw(`"` + redacted + `"`)
+			w.raw(`"` + Redacted + `"`)
 			continue
 		}
 		w.value(e.val, depth+1)

@@ -24,6 +24,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -33,6 +34,7 @@ import (
 
 	"github.com/postlude/postlude/logging"
 	postlude "github.com/postlude/postlude/runtime"
+	"github.com/postlude/postlude/runtime/durable"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
 
@@ -44,6 +46,7 @@ type Harness struct {
 	reader *sdkmetric.ManualReader // nil: the test brought its own MeterProvider
 	lines  *lines
 	seen   *spans
+	engine durable.Engine // nil: none
 }
 
 // New makes a runtime of cfg and shuts it down at the end of the test, which cancels the
@@ -53,7 +56,7 @@ type Harness struct {
 // MeterProvider of its own it reads the metrics itself.
 func New(t testing.TB, cfg postlude.Config) *Harness {
 	t.Helper()
-	h := &Harness{t: t, lines: new(lines), seen: &spans{SpanRecorder: tracetest.NewSpanRecorder()}}
+	h := &Harness{t: t, engine: cfg.Engine, lines: new(lines), seen: &spans{SpanRecorder: tracetest.NewSpanRecorder()}}
 	if cfg.TracerProvider == nil {
 		cfg.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(others{h.seen}))
 	}
@@ -105,13 +108,36 @@ func (h *Harness) Serve(handler http.Handler, r *http.Request) *httptest.Respons
 	return w
 }
 
-// Settle blocks until nothing runs, waits or retries. In a synctest bubble the time
-// that tasks wait for passes at once.
+// Settle blocks until nothing runs, waits or retries, not in the queues of Config.Engine
+// either. In a synctest bubble the time that tasks wait for passes at once.
 func (h *Harness) Settle() {
 	h.t.Helper()
-	if err := h.rt.Wait(context.Background()); err != nil {
+	ctx := context.Background()
+	for {
+		if err := h.rt.Wait(ctx); err != nil {
+			h.t.Fatal(err)
+		}
+		if h.engine == nil || h.queuesEmpty(ctx) {
+			return
+		}
+		time.Sleep(settleTick) // an engine tells how full it is, not when it is empty
+	}
+}
+
+const settleTick = 5 * time.Millisecond
+
+func (h *Harness) queuesEmpty(ctx context.Context) bool {
+	h.t.Helper()
+	queues, err := h.engine.Queues(ctx)
+	if err != nil {
 		h.t.Fatal(err)
 	}
+	for _, q := range queues {
+		if q.Available+q.Running+q.Scheduled+q.Retrying > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Spans returns the ended spans of a name, in the order of their end; all for "". The

@@ -36,7 +36,10 @@ const (
 	TaskRetryDelay     = "task.retry.delay" // seconds, float
 	TaskRetryRefused   = "task.retry.refused"
 	TaskEscalation     = "task.escalation"
-	TaskFallback       = "task.fallback" // the name of the task that was called instead
+	TaskFallback       = "task.fallback"     // the name of the task that was called instead
+	TaskQueue          = "task.queue"        // of a durable task
+	TaskJobID          = "task.job_id"       // the queue's own id of a durable task
+	TaskDuplicateOf    = "task.duplicate_of" // the id of the durable task that was there already
 	CodeFunctionName   = "code.function.name"
 	ErrorType          = "error.type"
 
@@ -71,6 +74,7 @@ const (
 	VerdictFallback = "fallback"
 	VerdictEscalate = "escalate"
 	VerdictDrop     = "drop"
+	VerdictRequeue  = "requeue" // nobody's: a durable task was interrupted
 )
 
 // RefusedBudget is the value of task.retry.refused when the retry budget was spent.
@@ -106,12 +110,15 @@ const (
 	LogCanceled   = "runtime.canceled"
 	LogDropped    = "runtime.dropped"
 	LogUnfinished = "runtime.unfinished"
+	LogEnqueued   = "runtime.enqueued"
+	LogRequeued   = "runtime.requeued"
 	LogElapsedMS  = "runtime.elapsed_ms" // milliseconds, float
 )
 
 // Values of the log key event.
 const (
 	EventScheduled     = "task.scheduled"
+	EventEnqueued      = "task.enqueued" // a durable task is in its queue
 	EventStarted       = "task.started"
 	EventSucceeded     = "task.succeeded"
 	EventFailed        = "task.failed"
@@ -119,6 +126,7 @@ const (
 	EventFallback      = "task.fallback"
 	EventEscalated     = "task.escalated"
 	EventDropped       = "task.dropped"
+	EventRequeued      = "task.requeued" // a durable task was handed back to its queue
 	EventHandlerFailed = "task.handler_failed"
 	EventShutdown      = "runtime.shutdown"
 	EventWarning       = "runtime.warning"
@@ -137,6 +145,21 @@ const (
 	MetricRejected      = "task.rejected"
 	MetricEscalations   = "task.escalations"
 	MetricHandlerErrors = "task.handler.errors"
+
+	// Of durable tasks.
+	MetricEnqueued  = "task.enqueued"
+	MetricQueueJobs = "task.queue.jobs"
+	MetricQueueAge  = "task.queue.oldest_age" // seconds
+)
+
+// QueueState is the attribute of MetricQueueJobs that tells what the jobs do.
+const (
+	QueueState     = "state"
+	QueueAvailable = "available" // could run now: the depth of the queue
+	QueueScheduled = "scheduled"
+	QueueRetrying  = "retrying"
+	QueueRunning   = "running"
+	QueueDead      = "dead"
 )
 
 // Reason is the attribute that tells why a task was dropped or rejected.
@@ -148,4 +171,5 @@ const (
 	ReasonShutdown        = "shutdown"         // queued and unshielded when the runtime shut down
 	ReasonDeadline        = "deadline"         // shielded, but shutdown ran out of time
 	ReasonVerdict         = "verdict"          // a handler's Drop
+	ReasonEnqueueFailed   = "enqueue_failed"   // a durable task could not be stored
 )

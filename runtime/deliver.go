@@ -1,0 +1,233 @@
+package postlude
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/postlude/postlude/internal/panics"
+	"github.com/postlude/postlude/runtime/durable"
+	"github.com/postlude/postlude/runtime/taskconv"
+)
+
+// incoming is what a durable task has that the queue delivered.
+type incoming struct {
+	delivery durable.Delivery
+	waited   time.Duration // in the queue, since it could have been delivered
+	broken   error         // why the task can't be attempted
+	outcome  durable.Outcome
+}
+
+// maxLost is how many attempts in a row may end with the process before the task is
+// taken for the cause.
+const maxLost = 10
+
+// deliver carries out one attempt of a job, on a worker like any other, and tells the
+// engine what is to become of the job. The zero Outcome hands it back.
+func (rt *Runtime) deliver(ctx context.Context, d durable.Delivery) durable.Outcome {
+	ps := rt.known[d.Task]
+	if ps == nil { // the engine should not have
+		return durable.Outcome{Action: durable.Retry, Delay: time.Minute, Error: "the task is not in Config.Tasks of this process"}
+	}
+	t := rt.received(ps, d)
+	if !rt.queue.adopt(t) {
+		return durable.Outcome{}
+	}
+	done := Run{t}.Done()
+	watch := context.AfterFunc(ctx, func() { t.stop(context.Cause(ctx)) })
+	defer watch()
+	rt.measure(func(m *meters) { m.Pending.Add(t.ctx, 1, t.gauge...) })
+	rt.queue.release(t)
+	<-done
+	return t.in.outcome
+}
+
+// received makes a task of a delivery. A task that can't be attempted is one, too: it
+// fails with the reason.
+func (rt *Runtime) received(ps *plans, d durable.Delivery) *task {
+	in := &incoming{delivery: d, broken: d.Err}
+	if !d.Ready.IsZero() {
+		in.waited = max(0, time.Since(d.Ready)) // the clocks of two machines may differ
+	}
+	e, err := durable.Decode(d.Envelope)
+	if in.broken == nil {
+		in.broken = err
+	}
+	set := ps.base.delivered(e, d)
+	t := &task{plan: ps.plan(parseTiming(e.Timing), set), set: set, in: in, job: Job{def: ps.def}}
+	if t.id, _ = parseID(e.ID); e.ID == "" {
+		t.id = newID()
+	}
+	t.attempt.Store(int32(min(max(d.Attempt, 1)-1, 1<<30)))
+	past := recall(d.State)
+	t.history, t.prev = past.restore()
+	rt.receivedArgs(t)
+	if lost := d.Attempt - 1 - past.Attempts; in.broken == nil && lost >= maxLost {
+		in.broken = fmt.Errorf("%w: %d of them", ErrAttemptsLost, lost)
+	}
+	ctx := context.WithValue(context.Background(), scopeKey, &scope{rt: rt})
+	t.ctx = ctx
+	_ = panics.Try(func() { t.ctx = rt.propagator().Extract(ctx, propagation.MapCarrier(e.Carrier)) })
+	t.link = trace.SpanContextFromContext(t.ctx)
+	return t
+}
+
+// receivedArgs decodes the arguments. Those that can't be decoded are shown as they are,
+// with what looks like a secret masked.
+func (rt *Runtime) receivedArgs(t *task) {
+	in := t.in
+	var err error
+	if p := panics.Try(func() { t.job.args, err = t.job.def.decode(in.delivery.Args) }); p != nil {
+		err = p
+	}
+	if err == nil {
+		return
+	}
+	t.job.args = nil
+	_ = json.Unmarshal(in.delivery.Args, &t.job.args)
+	if in.broken == nil {
+		in.broken = fmt.Errorf("%w: its arguments don't fit the task's: %w", durable.ErrDamaged, err)
+	}
+}
+
+// delivered is the definition's settings with what the envelope has of the call's.
+func (s *settings) delivered(e durable.Envelope, d durable.Delivery) *settings {
+	n := *s
+	n.attrs = append(slices.Clip(n.attrs), attribute.String(taskconv.TaskQueue, d.Queue), attribute.String(taskconv.TaskJobID, d.ID))
+	if e.Shield != nil {
+		n.shield = *e.Shield
+	}
+	if e.Timeout != nil {
+		n.timeout = *e.Timeout
+	}
+	if e.Relation != nil && Rel(*e.Relation) <= None {
+		n.relation = Rel(*e.Relation)
+	}
+	for _, packed := range e.Attributes {
+		if kv, ok := unpackAttribute(packed); ok {
+			Attributes(kv).applyTask(&n)
+		}
+	}
+	return &n
+}
+
+func parseTiming(s string) timing {
+	for when := range timings {
+		if when.String() == s {
+			return when
+		}
+	}
+	return immediate
+}
+
+func parseID(s string) (id [16]byte, ok bool) {
+	n, err := hex.Decode(id[:], []byte(strings.ReplaceAll(s, "-", "")))
+	return id, err == nil && n == len(id)
+}
+
+// handedBack tells whether the task is to go back to its queue, as this process can't, or
+// shall not, finish it.
+func (t *task) handedBack() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.in != nil && t.cause != nil && !canceledForGood(t.cause)
+}
+
+// canceledForGood tells a task that somebody wanted to end from one that shall run
+// elsewhere: for a durable task, the end of a process is no reason not to be done.
+func canceledForGood(cause error) bool {
+	return errors.Is(cause, durable.ErrCanceled) || errors.Is(cause, ErrCanceled)
+}
+
+// handBack ends what this process has to do with the task. The attempt does not count.
+func (a *attempt) handBack() {
+	a.emit(slog.LevelWarn, taskconv.EventRequeued, "task interrupted, handed back to its queue", a.failureAttrs()...)
+	a.rt.leave(a.task, StateRequeued)
+	a.settle(requeued)
+}
+
+// setAside leaves a task that only this process can't read to others, and tells who is to
+// be told of failures.
+func (a *attempt) setAside() {
+	due := a.enterEscalation(a.notifiers)
+	a.rt.rememberFailure(a)
+	a.emit(slog.LevelError, taskconv.EventRetrying, "task can't be read by this process, left in its queue",
+		append(a.failureAttrs(), millis(taskconv.LogRetryDelayMS, a.verdict.delay))...)
+	if due {
+		a.escalate(a.notifiers)
+	}
+	a.settle(requeued)
+}
+
+// unreadable decides about a task that can't be attempted. Its handlers are not asked, as
+// they know the task's errors. What a newer process can read waits for one; what nobody
+// can read becomes a dead letter. Both are escalated.
+func (a *attempt) unreadable() {
+	a.askNotes()
+	switch {
+	case errors.Is(a.in.broken, durable.ErrVersion):
+		a.verdict, a.by = RetryAfter(unreadableDelay(a.number)), envelopeReader
+	case len(a.notifiers) > 0:
+		a.verdict, a.by = EscalateTo(a.notifiers...), a.notedBy
+	}
+	a.markVerdict()
+}
+
+// envelopeReader is who gives the verdict on what can't be read.
+var envelopeReader = &entry{name: "durable.Decode", workGuard: new(guard)}
+
+// unreadableDelay doubles from a minute to an hour: a deployment takes minutes, and what
+// is never deployed must not keep the queue busy.
+func unreadableDelay(attempt int) time.Duration {
+	return min(time.Minute<<min(attempt-1, 6), time.Hour)
+}
+
+// isBroken tells whether the task is one that can't be read. A task that killed its
+// processes can be read, and its handlers are asked.
+func (a *attempt) isBroken() bool {
+	return a.in != nil && a.in.broken != nil && !errors.Is(a.in.broken, ErrAttemptsLost)
+}
+
+// report tells the engine what is to become of the job.
+func (a *attempt) report(f fate) {
+	o := durable.Outcome{Verdict: a.verdictText()}
+	switch f {
+	case succeeded:
+		o.Action = durable.Done
+	case canceled, dropped:
+		o.Action = durable.Cancel
+	case failed:
+		o.Action = durable.Fail
+		if a.verdict.action == handled {
+			o.Action = durable.Done
+		}
+	case requeued:
+		if a.verdict.action != retryAfter {
+			return // Requeue, with the state as it was
+		}
+		o.Action, o.Delay = durable.Retry, a.verdict.delay
+	}
+	if a.failure != nil {
+		o.Error = a.failure.Message()
+		o.State = a.memory()
+	}
+	a.in.outcome = o
+}
+
+// verdictText is "" after a success.
+func (a *attempt) verdictText() string {
+	if a.failure == nil {
+		return ""
+	}
+	return a.verdict.action.String()
+}

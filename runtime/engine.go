@@ -1,0 +1,121 @@
+package postlude
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"github.com/postlude/postlude/runtime/durable"
+	"github.com/postlude/postlude/runtime/taskconv"
+)
+
+// engineStart is how long an engine may take to begin its work.
+const engineStart = 30 * time.Second
+
+// startWork has the engine deliver the durable tasks that the runtime knows, and observes
+// its queues.
+func (rt *Runtime) startWork() error {
+	if rt.cfg.Engine == nil {
+		return nil
+	}
+	if err := rt.observeQueues(); err != nil {
+		return err
+	}
+	if rt.cfg.EnqueueOnly || len(rt.known) == 0 {
+		return nil
+	}
+	w := durable.Worker{Limit: rt.cfg.Workers, Do: rt.deliver, Logger: slog.New(rt.log)}
+	for name, ps := range rt.known {
+		w.Tasks = append(w.Tasks, name)
+		queue := cmp.Or(ps.base.queueing.Queue, durable.DefaultQueue)
+		if !slices.Contains(w.Queues, queue) {
+			w.Queues = append(w.Queues, queue)
+		}
+	}
+	slices.Sort(w.Tasks)
+	slices.Sort(w.Queues)
+	ctx, cancel := context.WithTimeout(context.Background(), engineStart)
+	defer cancel()
+	session, err := rt.cfg.Engine.Work(ctx, w)
+	if err != nil {
+		return errors.Join(err, rt.watch.Unregister())
+	}
+	rt.session = session
+	return nil
+}
+
+// stopWork ends the delivery of durable tasks at once. What it returns waits until the
+// outcomes of those that were delivered are stored, or ctx has ended.
+func (rt *Runtime) stopWork(ctx context.Context) (wait func() error) {
+	if rt.cfg.Engine == nil {
+		return func() error { return nil }
+	}
+	stopped := make(chan error, 1)
+	go func() {
+		var err error
+		if rt.session != nil {
+			err = rt.session.Stop(ctx)
+		}
+		stopped <- errors.Join(err, rt.watch.Unregister())
+	}()
+	return func() error {
+		if err := <-stopped; err != nil {
+			return fmt.Errorf("postlude: shutdown: durable tasks: %w", err)
+		}
+		return nil
+	}
+}
+
+// Queues tells how full the queues of Config.Engine are. It asks the engine, and so may
+// block for as long as its database does, or ctx lets it.
+func (rt *Runtime) Queues(ctx context.Context) ([]durable.QueueStats, error) {
+	if rt.cfg.Engine == nil {
+		return nil, ErrNoEngine
+	}
+	return rt.cfg.Engine.Queues(ctx)
+}
+
+// observeTime is how long a collection of metrics waits for the engine. The database may
+// be away, and the other metrics are wanted then more than ever.
+const observeTime = 2 * time.Second
+
+// observeQueues makes the engine's queues metrics. Each process observes the same queues:
+// who sums up over processes takes the maximum.
+func (rt *Runtime) observeQueues() error {
+	jobs, age := rt.meters.QueueJobs, rt.meters.QueueAge
+	watch, err := rt.cfg.MeterProvider.Meter(scopeInfo.Name).RegisterCallback(func(ctx context.Context, o metric.Observer) error {
+		ctx, cancel := context.WithTimeout(ctx, observeTime)
+		defer cancel()
+		queues, err := rt.cfg.Engine.Queues(ctx)
+		if err != nil {
+			return err
+		}
+		for _, q := range queues {
+			name := attribute.String(taskconv.TaskQueue, q.Queue)
+			for state, n := range statesOf(q) {
+				o.ObserveInt64(jobs, int64(n), metric.WithAttributes(name, attribute.String(taskconv.QueueState, state)))
+			}
+			o.ObserveFloat64(age, q.Oldest.Seconds(), metric.WithAttributes(name))
+		}
+		return nil
+	}, jobs, age)
+	rt.watch = watch
+	return err
+}
+
+func statesOf(q durable.QueueStats) map[string]int {
+	return map[string]int{
+		taskconv.QueueAvailable: q.Available,
+		taskconv.QueueScheduled: q.Scheduled,
+		taskconv.QueueRetrying:  q.Retrying,
+		taskconv.QueueRunning:   q.Running,
+		taskconv.QueueDead:      q.Dead,
+	}
+}
