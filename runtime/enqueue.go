@@ -100,7 +100,7 @@ func (rt *Runtime) enqueueLate(w *worker) {
 	switch {
 	case a.err == nil:
 		a.logEnqueued(existing)
-		a.settle(succeeded)
+		a.settle(enqueued)
 	case a.stopped():
 		a.logFailed(canceled)
 		a.settle(canceled)

@@ -8,7 +8,7 @@ import (
 )
 
 // Metric returns the value of a metric (see taskconv) over all its series that have the
-// given attributes: the sum of a counter or up-down counter, the number of a histogram's
+// given attributes: the sum of a counter, up-down counter or gauge, the number of a histogram's
 // measurements. It is 0 if there is no such series.
 func (h *Harness) Metric(name string, attrs ...attribute.KeyValue) float64 {
 	h.t.Helper()
@@ -39,6 +39,14 @@ func (h *Harness) sum(data metricdata.Aggregation, attrs []attribute.KeyValue) (
 	case metricdata.Histogram[float64]:
 		for _, p := range d.DataPoints {
 			total += when(p.Attributes, attrs, float64(p.Count))
+		}
+	case metricdata.Gauge[int64]:
+		for _, p := range d.DataPoints {
+			total += when(p.Attributes, attrs, float64(p.Value))
+		}
+	case metricdata.Gauge[float64]:
+		for _, p := range d.DataPoints {
+			total += when(p.Attributes, attrs, p.Value)
 		}
 	default:
 		h.t.Fatalf("postludetest: Metric can't read a %T", data)

@@ -1,0 +1,145 @@
+package riverdurable
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivershared/uniquestates"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/postlude/postlude/runtime/durable"
+)
+
+// maxAttempts is the largest that River's column holds. Whether there is another attempt is
+// for the runtime to say.
+const maxAttempts = 1<<15 - 1
+
+// raw are the arguments of all tasks: one Go type, but one River kind for each task.
+type raw struct {
+	kind string
+	json json.RawMessage
+	opts durable.Options // of an Enqueue, for uniqueness
+
+	retryAt time.Time // of an attempt, for Worker.NextRetry
+}
+
+func (r raw) Kind() string { return r.kind }
+
+func (r raw) MarshalJSON() ([]byte, error) { return r.json.MarshalJSON() }
+
+// UnmarshalJSON keeps nothing: the row has the arguments already.
+func (*raw) UnmarshalJSON([]byte) error { return nil }
+
+func (e *engine[TTx]) Enqueue(ctx context.Context, j durable.Job) (durable.Receipt, error) {
+	receipt, err := e.enqueue(ctx, j)
+	if err != nil {
+		return durable.Receipt{}, fmt.Errorf("riverdurable: enqueueing task %q: %w", j.Task, err)
+	}
+	return receipt, nil
+}
+
+func (e *engine[TTx]) enqueue(ctx context.Context, j durable.Job) (durable.Receipt, error) {
+	if err := e.checkJob(j); err != nil {
+		return durable.Receipt{}, err
+	}
+	metadata, err := encodeMetadata(j)
+	if err != nil {
+		return durable.Receipt{}, err
+	}
+	args := raw{kind: j.Task, json: j.Args, opts: j.Options}
+	opts := &river.InsertOpts{Queue: j.Queue, Priority: j.Priority, ScheduledAt: j.At, Metadata: metadata}
+	var res *rivertype.JobInsertResult
+	switch tx := durable.TxOf(ctx).(type) {
+	case nil:
+		res, err = e.client.Insert(ctx, args, opts)
+	case TTx:
+		res, err = e.client.InsertTx(ctx, tx, args, opts)
+	default:
+		err = fmt.Errorf("%w: it is a %T, and this engine needs a %s", durable.ErrTx, tx, e.txName)
+	}
+	if err != nil {
+		return durable.Receipt{}, err
+	}
+	receipt := durable.Receipt{ID: idOf(res.Job.ID)}
+	if res.UniqueSkippedAsDuplicate {
+		receipt.Duplicate = fromMetadata(res.Job.Metadata, keyEnvelope)
+		if receipt.Duplicate == nil { // it tells that there was a job, whatever that is
+			receipt.Duplicate = json.RawMessage("{}")
+		}
+	}
+	return receipt, nil
+}
+
+var errClosed = errors.New("the engine is closed")
+
+// checkJob finds what the database would refuse, before a transaction is spoiled by it.
+func (e *engine[TTx]) checkJob(j durable.Job) error {
+	switch {
+	case e.closed.Load():
+		return errClosed
+	case j.Task == "":
+		return errors.New("the task has no name")
+	case len(j.Task) > durable.MaxTaskName:
+		return fmt.Errorf("the name has %d bytes, and River's table takes %d at most", len(j.Task), durable.MaxTaskName)
+	case !json.Valid(j.Args):
+		return errors.New("the arguments are no JSON")
+	case e.refuseNUL && hasNUL(j.Args):
+		return errors.New(`the arguments have a \u0000 in a text, which PostgreSQL can't store`)
+	}
+	return j.Check()
+}
+
+// hasNUL tells whether valid JSON has an escaped NUL in a text.
+func hasNUL(text json.RawMessage) bool {
+	for i := 0; i+5 < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		if string(text[i+1:i+6]) == "u0000" {
+			return true
+		}
+		i++ // the next is escaped, and begins no escape itself
+	}
+	return false
+}
+
+// insertion completes what River inserts with what its options can't say.
+type insertion struct{ river.MiddlewareDefaults }
+
+// soon is how far ahead River's scheduler looks when it comes by: what is due earlier is
+// made available at once, with its time in the future, or it would be late by seconds.
+const soon = 5 * time.Second
+
+func (insertion) InsertMany(ctx context.Context, many []*rivertype.JobInsertParams, do func(context.Context) ([]*rivertype.JobInsertResult, error)) ([]*rivertype.JobInsertResult, error) {
+	for _, params := range many {
+		args, ok := params.Args.(raw)
+		if !ok {
+			continue
+		}
+		if params.State == rivertype.JobStateScheduled && time.Until(*params.ScheduledAt) < soon {
+			params.State = rivertype.JobStateAvailable
+		}
+		if args.opts.Unique != "" {
+			key := sha256.Sum256([]byte(args.kind + "\x00" + args.opts.Unique))
+			params.UniqueKey, params.UniqueStates = key[:], untilDone
+			if !args.opts.UniqueUntilDone {
+				params.UniqueStates = untilDone | whenDone
+			}
+		}
+	}
+	return do(ctx)
+}
+
+// The states in which a job holds its key, as bits of River's.
+var (
+	untilDone = uniquestates.UniqueStatesToBitmask([]rivertype.JobState{
+		rivertype.JobStateAvailable, rivertype.JobStatePending, rivertype.JobStateRetryable,
+		rivertype.JobStateRunning, rivertype.JobStateScheduled,
+	})
+	whenDone = uniquestates.UniqueStatesToBitmask([]rivertype.JobState{rivertype.JobStateCompleted})
+)

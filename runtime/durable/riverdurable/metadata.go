@@ -1,0 +1,63 @@
+package riverdurable
+
+import (
+	"encoding/json"
+	"strings"
+
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/postlude/postlude/runtime/durable"
+)
+
+// The keys of ours in the metadata of a row. Their values are JSON texts in strings, and
+// not JSON in JSON: SQLite merges objects key by key in this version of River, and a State
+// must replace the one before it; and PostgreSQL refuses \u0000 in a value, but not in the
+// text of one.
+const (
+	keyEnvelope = "postlude_envelope"
+	keyState    = "postlude_state"
+	keyVerdict  = "postlude_verdict"
+)
+
+func encodeMetadata(j durable.Job) ([]byte, error) {
+	return json.Marshal(map[string]string{keyEnvelope: string(j.Envelope)})
+}
+
+// fromMetadata returns the text at a key; nil if there is none, as in a row of somebody else's.
+func fromMetadata(metadata []byte, key string) json.RawMessage {
+	var all map[string]json.RawMessage
+	var text string
+	if json.Unmarshal(metadata, &all) != nil || all[key] == nil ||
+		json.Unmarshal(all[key], &text) != nil || text == "" {
+		return nil
+	}
+	return json.RawMessage(text)
+}
+
+func deliveryOf(row *rivertype.JobRow) durable.Delivery {
+	ready := row.ScheduledAt
+	if row.CreatedAt.After(ready) {
+		ready = row.CreatedAt
+	}
+	return durable.Delivery{
+		Job: durable.Job{
+			Task: row.Kind, Args: row.EncodedArgs,
+			Envelope: fromMetadata(row.Metadata, keyEnvelope),
+			Options:  durable.Options{Queue: row.Queue, Priority: row.Priority},
+		},
+		ID: idOf(row.ID), Attempt: row.Attempt, Ready: ready,
+		State: fromMetadata(row.Metadata, keyState),
+	}
+}
+
+// maxErrorText bounds the text of an error: a row keeps one for each attempt.
+const maxErrorText = 8 << 10
+
+// storable returns the text without what PostgreSQL refuses. Outcomes are stored in
+// batches, and one that is refused would hold up all the others for ever.
+func storable(text string) string {
+	if len(text) > maxErrorText {
+		text = text[:maxErrorText] + "…"
+	}
+	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")
+}

@@ -1,0 +1,5 @@
+package riverdurable
+
+import "github.com/riverqueue/river/rivertype"
+
+func insertionMiddleware() []rivertype.Middleware { return []rivertype.Middleware{insertion{}} }

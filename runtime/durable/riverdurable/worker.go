@@ -1,0 +1,133 @@
+package riverdurable
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+
+	"github.com/postlude/postlude/runtime/durable"
+)
+
+// worker is River's worker of all tasks of a session.
+type worker struct {
+	do       func(ctx context.Context, d durable.Delivery) durable.Outcome
+	flights  *flights
+	stopping <-chan struct{}
+}
+
+// outcomeError is how River is told to try again or to give up.
+type outcomeError struct{ text string }
+
+func (e *outcomeError) Error() string { return e.text }
+
+func (w *worker) Middleware(*rivertype.JobRow) []rivertype.WorkerMiddleware { return nil }
+
+// Timeout is none: the runtime has its own.
+func (w *worker) Timeout(*river.Job[raw]) time.Duration { return -1 }
+
+func (w *worker) NextRetry(job *river.Job[raw]) time.Time { return job.Args.retryAt }
+
+func (w *worker) Work(ctx context.Context, job *river.Job[raw]) error {
+	defer w.flights.end(job.ID)
+	select {
+	case <-w.stopping: // fetched at the last moment
+		return river.JobSnooze(0)
+	default:
+	}
+	out := w.attempt(ctx, deliveryOf(job.JobRow))
+	if err := setMetadata(ctx, out); err != nil {
+		return err
+	}
+	return apply(job, out)
+}
+
+// attempt calls Do with a context of its own: the engine cancels it with causes that the
+// contract names, and River only if somebody canceled the job.
+func (w *worker) attempt(ctx context.Context, d durable.Delivery) durable.Outcome {
+	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() {
+		cause := context.Cause(ctx)
+		if errors.Is(cause, rivertype.ErrJobCancelledRemotely) {
+			cause = durable.ErrCanceled
+		}
+		cancel(cause)
+	})()
+	id, _ := parseID(d.ID)
+	w.flights.begin(id, cancel)
+	return w.do(own, d)
+}
+
+// setMetadata has River store what the outcome leaves for later, whatever its action.
+func setMetadata(ctx context.Context, out durable.Outcome) error {
+	if out.Action == durable.Requeue {
+		return nil
+	}
+	if out.Verdict != "" {
+		if err := river.MetadataSet(ctx, keyVerdict, storable(out.Verdict)); err != nil {
+			return err
+		}
+	}
+	if out.State == nil {
+		return nil
+	}
+	return river.MetadataSet(ctx, keyState, string(out.State))
+}
+
+// apply returns what makes River do what the outcome wants. It reads the number of the
+// attempt and the allowed ones from the row it has in memory, so that they can be set there.
+func apply(job *river.Job[raw], out durable.Outcome) error {
+	switch out.Action {
+	case durable.Done:
+		return nil
+	case durable.Retry:
+		if job.Attempt < maxAttempts {
+			job.MaxAttempts = maxAttempts
+		}
+		job.Args.retryAt = time.Now().Add(max(out.Delay, 0))
+		return &outcomeError{storable(out.Error)}
+	case durable.Fail:
+		job.MaxAttempts = job.Attempt
+		return &outcomeError{storable(out.Error)}
+	case durable.Cancel:
+		return river.JobCancel(&outcomeError{storable(out.Error)})
+	default: // Requeue, and what is unknown: nothing is lost
+		return river.JobSnooze(0)
+	}
+}
+
+// HandleError is called for outcomes, too; what else it is called for is a row that River
+// could not read. The runtime is told, so that somebody looks at it.
+func (w *worker) HandleError(ctx context.Context, row *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	if outcome := (*outcomeError)(nil); errors.As(err, &outcome) {
+		return nil
+	}
+	defer w.flights.end(row.ID)
+	if row.Attempt < maxAttempts {
+		row.MaxAttempts = maxAttempts // it is kept
+	}
+	d := deliveryOf(row)
+	d.Err = fmt.Errorf("riverdurable: reading job %d: %w", row.ID, err)
+	w.attempt(ctx, d)
+	return nil
+}
+
+func (w *worker) HandlePanic(ctx context.Context, row *rivertype.JobRow, value any, _ string) *river.ErrorHandlerResult {
+	return w.HandleError(ctx, row, fmt.Errorf("panic: %v", value))
+}
+
+// slowly is when a row that could not be read is tried again: after a minute, then twice
+// as long each time, up to an hour.
+type slowly struct{}
+
+func (slowly) NextRetry(row *rivertype.JobRow) time.Time {
+	wait := time.Hour
+	if n := row.Attempt - 1; n >= 0 && n < 6 {
+		wait = time.Minute << n
+	}
+	return time.Now().Add(wait)
+}
