@@ -2,18 +2,17 @@ package riverdurable
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/rivermigrate"
+	"github.com/riverqueue/river/rivertype"
 
 	"github.com/postlude/postlude/runtime/durable"
 )
@@ -37,12 +36,10 @@ type engine[TTx any] struct {
 
 func newEngine[TTx any](cfg config, driver riverdriver.Driver[TTx], db database, d dialect) (*engine[TTx], error) {
 	client, err := river.NewClient(driver, &river.Config{
-		FetchCooldown:         river.FetchCooldownMin, // how often it notifies workers of inserts
-		JobInsertMiddleware:   nil,
+		FetchCooldown:         river.FetchCooldownMin,        // how often it notifies workers of inserts
 		Logger:                slog.New(slog.DiscardHandler), // it returns its errors
 		MaxAttempts:           maxAttempts,
-		Plugins:               nil,
-		Middleware:            insertionMiddleware(),
+		Middleware:            []rivertype.Middleware{&insertion{}},
 		SkipJobKindValidation: true,
 		SkipUnknownJobCheck:   true,
 	})

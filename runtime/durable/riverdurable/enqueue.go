@@ -115,7 +115,7 @@ type insertion struct{ river.MiddlewareDefaults }
 // made available at once, with its time in the future, or it would be late by seconds.
 const soon = 5 * time.Second
 
-func (insertion) InsertMany(ctx context.Context, many []*rivertype.JobInsertParams, do func(context.Context) ([]*rivertype.JobInsertResult, error)) ([]*rivertype.JobInsertResult, error) {
+func (*insertion) InsertMany(ctx context.Context, many []*rivertype.JobInsertParams, do func(context.Context) ([]*rivertype.JobInsertResult, error)) ([]*rivertype.JobInsertResult, error) {
 	for _, params := range many {
 		args, ok := params.Args.(raw)
 		if !ok {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/riverqueue/river/riverdriver"
@@ -187,5 +186,3 @@ func (s store) releaseHeld(ctx context.Context, holder string, attempts map[int6
 	})
 	return n, err
 }
-
-var _ = strings.Join
