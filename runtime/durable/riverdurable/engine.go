@@ -39,7 +39,7 @@ func newEngine[TTx any](cfg config, driver riverdriver.Driver[TTx], db database,
 		FetchCooldown:         river.FetchCooldownMin,        // how often it notifies workers of inserts
 		Logger:                slog.New(slog.DiscardHandler), // it returns its errors
 		MaxAttempts:           maxAttempts,
-		Middleware:            []rivertype.Middleware{&insertion{}},
+		Middleware:            []rivertype.Middleware{&insertion{sqlite: driver.DatabaseName() == riverdriver.DatabaseNameSQLite}},
 		SkipJobKindValidation: true,
 		SkipUnknownJobCheck:   true,
 	})
@@ -154,8 +154,3 @@ func wrap(doing string, err error) error {
 	}
 	return fmt.Errorf("riverdurable: %s: %w", doing, err)
 }
-
-var (
-	_ = errors.Join
-	_ = time.Second
-)

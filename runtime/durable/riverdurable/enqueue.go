@@ -25,7 +25,7 @@ type raw struct {
 	json json.RawMessage
 	opts durable.Options // of an Enqueue, for uniqueness
 
-	retryAt time.Time // of an attempt, for Worker.NextRetry
+	retry *time.Duration // of an attempt that wants another, for worker.NextRetry
 }
 
 func (r raw) Kind() string { return r.kind }
@@ -109,17 +109,29 @@ func hasNUL(text json.RawMessage) bool {
 }
 
 // insertion completes what River inserts with what its options can't say.
-type insertion struct{ river.MiddlewareDefaults }
+type insertion struct {
+	river.MiddlewareDefaults
+	sqlite bool
+}
 
 // soon is how far ahead River's scheduler looks when it comes by: what is due earlier is
 // made available at once, with its time in the future, or it would be late by seconds.
 const soon = 5 * time.Second
 
-func (*insertion) InsertMany(ctx context.Context, many []*rivertype.JobInsertParams, do func(context.Context) ([]*rivertype.JobInsertResult, error)) ([]*rivertype.JobInsertResult, error) {
+func (in *insertion) InsertMany(ctx context.Context, many []*rivertype.JobInsertParams, do func(context.Context) ([]*rivertype.JobInsertResult, error)) ([]*rivertype.JobInsertResult, error) {
 	for _, params := range many {
 		args, ok := params.Args.(raw)
 		if !ok {
 			continue
+		}
+		if in.sqlite && params.EncodedArgs[0] != '{' && params.EncodedArgs[0] != '[' {
+			// River's statement for SQLite reads the arguments out of JSON as SQL values, and
+			// parses those as JSON again: what is neither object nor array must be a text.
+			text, err := json.Marshal(string(params.EncodedArgs))
+			if err != nil {
+				return nil, err
+			}
+			params.EncodedArgs = text
 		}
 		if params.State == rivertype.JobStateScheduled && time.Until(*params.ScheduledAt) < soon {
 			params.State = rivertype.JobStateAvailable

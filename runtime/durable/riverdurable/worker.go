@@ -29,7 +29,13 @@ func (w *worker) Middleware(*rivertype.JobRow) []rivertype.WorkerMiddleware { re
 // Timeout is none: the runtime has its own.
 func (w *worker) Timeout(*river.Job[raw]) time.Duration { return -1 }
 
-func (w *worker) NextRetry(job *river.Job[raw]) time.Time { return job.Args.retryAt }
+// NextRetry counts from now: River refuses a time that is over.
+func (w *worker) NextRetry(job *river.Job[raw]) time.Time {
+	if job.Args.retry == nil {
+		return time.Time{} // Do has panicked, which it must not: slowly has its say
+	}
+	return time.Now().Add(max(*job.Args.retry, 0))
+}
 
 func (w *worker) Work(ctx context.Context, job *river.Job[raw]) error {
 	defer w.flights.end(job.ID)
@@ -88,7 +94,7 @@ func apply(job *river.Job[raw], out durable.Outcome) error {
 		if job.Attempt < maxAttempts {
 			job.MaxAttempts = maxAttempts
 		}
-		job.Args.retryAt = time.Now().Add(max(out.Delay, 0))
+		job.Args.retry = &out.Delay
 		return &outcomeError{storable(out.Error)}
 	case durable.Fail:
 		job.MaxAttempts = job.Attempt

@@ -1,0 +1,107 @@
+package durabletest
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/postlude/postlude/runtime/durable"
+)
+
+var crowdTests = []exercise{
+	{"two sessions", func(l *lab) {
+		const jobs = 1000
+		l.crowd(8, jobs, func(i int) any { return i })
+		a, b := l.work(10, done), l.work(10, done)
+		seen := make(map[string]int)
+		for range jobs {
+			seen[either(a, b).ID]++
+		}
+		a.stop()
+		b.stop()
+		if n := len(a.got) + len(b.got); n > 0 || len(seen) != jobs {
+			l.Errorf("%d of %d jobs were delivered, and %d deliveries were of one for the second time", len(seen), jobs, jobs-len(seen)+n)
+		}
+		l.nothing("all were done")
+	}},
+	{"limit", func(l *lab) {
+		const limit, jobs = 3, 30
+		other := l.unused("queue")
+		var running atomic.Int64
+		full, together := l.gate()
+		for i := range jobs {
+			l.enqueue(i, durable.Queue([]string{l.queue, other}[i%2]))
+		}
+		c := l.work(limit, func(ctx context.Context, d durable.Delivery) durable.Outcome {
+			switch n := running.Add(1); {
+			case n > limit:
+				l.Errorf("%d jobs run at once, and the Limit is %d", n, limit)
+			case n == limit:
+				together()
+			}
+			select {
+			case <-full:
+			case <-time.After(l.patience / 2):
+				l.Errorf("%d jobs don't run at once, though the Limit would let them", limit)
+				together()
+			}
+			running.Add(-1)
+			return done(ctx, d)
+		}, func(w *durable.Worker) { w.Queues = []string{l.queue, other} })
+		c.take(jobs)
+	}},
+	{"enqueue during work", func(l *lab) {
+		const jobs = 500
+		c := l.work(8, done)
+		l.crowd(16, jobs, func(i int) any { return i })
+		seen := make(map[int]int)
+		for range jobs {
+			seen[l.number(c.next())]++
+		}
+		c.stop()
+		if len(seen) != jobs || len(c.got) > 0 {
+			l.Errorf("%d of %d jobs were delivered, and %d more deliveries", len(seen), jobs, len(c.got))
+		}
+	}},
+	{"everything at once", everythingAtOnce},
+}
+
+// crowd enqueues jobs from several goroutines.
+func (l *lab) crowd(goroutines, jobs int, args func(i int) any) {
+	l.Helper()
+	ctx := l.bound()
+	todo := make(chan durable.Job, jobs)
+	for i := range jobs {
+		todo <- l.job(args(i))
+	}
+	close(todo)
+	var all sync.WaitGroup
+	for range goroutines {
+		all.Go(func() {
+			for j := range todo {
+				if r, err := l.e.Enqueue(ctx, j); err != nil || r.ID == "" || r.Duplicate != nil {
+					l.Errorf("Enqueue of %s: %+v, %v", j.Args, r, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	if l.Failed() {
+		l.FailNow()
+	}
+}
+
+// either returns the next delivery of two crews.
+func either(a, b *crew) durable.Delivery {
+	a.l.Helper()
+	select {
+	case d := <-a.got:
+		return d
+	case d := <-b.got:
+		return d
+	case <-time.After(a.l.patience):
+		a.l.Fatalf("the next delivery to one of two sessions: not within %v", a.l.patience)
+		panic("unreachable")
+	}
+}
