@@ -146,10 +146,13 @@ func (c *crew) barrier() []durable.Delivery {
 	return before
 }
 
-// nothing makes sure that no job of the test's task and queue can be delivered, by a
-// session of its own.
+// nothing ends all sessions of the test, and makes sure that no job of its task and queue
+// is left, by a session of its own.
 func (l *lab) nothing(why string) {
 	l.Helper()
+	for _, c := range l.crews {
+		c.stop()
+	}
 	c := l.work(1, done)
 	for _, d := range c.barrier() {
 		l.Errorf("attempt %d of job %s (%s) was delivered: %s", d.Attempt, d.ID, d.Args, why)

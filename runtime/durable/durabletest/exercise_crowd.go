@@ -64,6 +64,32 @@ var crowdTests = []exercise{
 			l.Errorf("%d of %d jobs were delivered, and %d more deliveries", len(seen), jobs, len(c.got))
 		}
 	}},
+	{"stop under load", func(l *lab) {
+		const jobs, sessions = 300, 3
+		l.crowd(8, jobs, func(i int) any { return i })
+		seen := make(map[string]int)
+		note := func(d durable.Delivery) {
+			if seen[d.ID]++; seen[d.ID] > 1 || d.Attempt != 1 {
+				l.Errorf("job %s was delivered as attempt %d, for the %d. time", d.ID, d.Attempt, seen[d.ID])
+			}
+		}
+		for range sessions {
+			c := l.work(5, done)
+			for range jobs / sessions / 2 {
+				note(c.next())
+			}
+			c.stop() // in the midst of the work
+			for len(c.got) > 0 {
+				note(<-c.got)
+			}
+		}
+		if len(seen) < jobs {
+			for _, d := range l.work(5, done).take(jobs - len(seen)) {
+				note(d)
+			}
+		}
+		l.nothing("all were done")
+	}},
 	{"everything at once", everythingAtOnce},
 }
 

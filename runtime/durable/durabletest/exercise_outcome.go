@@ -15,7 +15,6 @@ var outcomeTests = []exercise{
 		id := l.enqueue(1)
 		c := l.work(1, always(durable.Outcome{Action: durable.Done, Verdict: "handled", Error: "handled", State: json.RawMessage(`{"n":1}`)}))
 		c.expect(id, 1)
-		c.stop()
 		l.nothing("it was done")
 		l.noLetter(id)
 	}},
@@ -52,14 +51,12 @@ var outcomeTests = []exercise{
 		for attempt := 1; attempt <= 4; attempt++ {
 			c.expect(id, attempt)
 		}
-		c.stop()
 		l.nothing("it was done")
 	}},
 	{"retry in the far future", func(l *lab) {
 		id := l.enqueue(1)
 		c := l.work(1, inTurn(durable.Outcome{Action: durable.Retry, Delay: 30 * 24 * time.Hour, Error: "next month"}))
 		c.expect(id, 1)
-		c.stop()
 		l.nothing("it is not due for a month")
 		l.noLetter(id)
 	}},
@@ -120,14 +117,12 @@ var outcomeTests = []exercise{
 		for _, attempt := range []int{1, 1, 1, 2, 2} {
 			c.expect(id, attempt)
 		}
-		c.stop()
 		l.nothing("it was done")
 	}},
 	{"cancel", func(l *lab) {
 		id := l.enqueue(1)
 		c := l.work(1, always(durable.Outcome{Action: durable.Cancel, Error: "given up", Verdict: "drop"}))
 		c.expect(id, 1)
-		c.stop()
 		l.nothing("it was canceled")
 		l.noLetter(id)
 	}},

@@ -34,7 +34,6 @@ var txTests = []exercise{
 			}
 			delete(ids, d.ID)
 		}
-		c.stop()
 		l.nothing("both were done")
 	}},
 	{"rolled back", func(l *lab) {
@@ -73,7 +72,6 @@ var txTests = []exercise{
 		c := l.work(1, done)
 		c.expect(id, 1)
 		c.next()
-		c.stop()
 		l.nothing("the key was taken")
 	}},
 	{"after its end", func(l *lab) {
