@@ -1,6 +1,7 @@
 package postlude
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -103,7 +104,7 @@ func (rt *Runtime) receivedArgs(t *task) {
 // delivered is the definition's settings with what the envelope has of the call's.
 func (s *settings) delivered(e durable.Envelope, d durable.Delivery) *settings {
 	n := *s
-	n.attrs = append(slices.Clip(n.attrs), attribute.String(taskconv.TaskQueue, d.Queue), attribute.String(taskconv.TaskJobID, d.ID))
+	n.attrs = append(slices.Clip(n.attrs), attribute.String(taskconv.TaskQueue, cmp.Or(d.Queue, durable.DefaultQueue)), attribute.String(taskconv.TaskJobID, d.ID))
 	if e.Shield != nil {
 		n.shield = *e.Shield
 	}
@@ -152,7 +153,9 @@ func canceledForGood(cause error) bool {
 // handBack ends what this process has to do with the task. The attempt does not count.
 func (a *attempt) handBack() {
 	a.emit(slog.LevelWarn, taskconv.EventRequeued, "task interrupted, handed back to its queue", a.failureAttrs()...)
-	a.rt.leave(a.task, StateRequeued)
+	if a.rt.queue.isClosed() {
+		a.rt.leave(a.task, StateRequeued)
+	}
 	a.settle(requeued)
 }
 

@@ -12,9 +12,11 @@ import (
 // at least once. See package durable for opts.
 //
 // It is for definitions only: a closure can't leave its process. The arguments must
-// survive a round trip through encoding/json. A context from durable.WithTx enqueues the
-// task as a part of that transaction; without one, it is enqueued at its timing, at once
-// for Go, which then blocks for as long as the database takes.
+// survive a round trip through encoding/json; of the context, trace and baggage travel.
+//
+// A context from durable.WithTx enqueues the task as a part of that transaction; without
+// one, it is enqueued at its timing, at once for Go, which then blocks for as long as the
+// database takes.
 //
 // The Run of a durable task speaks of the enqueueing: it is done when the task is in the
 // queue, and can be canceled until then. If the enqueueing fails after the handler has

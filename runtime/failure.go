@@ -20,7 +20,7 @@ type Failure struct {
 	Kind        Kind          // how it failed
 	ErrorType   string        // OpenTelemetry's error.type
 	Stack       string        // of a panic, or one that the error carries as StackTrace or Stack; else ""
-	Attempt     int           // 1 for the first
+	Attempt     int           // 1 for the first; 0 if a durable task could not be enqueued
 	MaxAttempts int           // of the most patient Retry; 0 if there is none
 	Elapsed     time.Duration // of this attempt
 	SpanContext trace.SpanContext
@@ -46,7 +46,7 @@ type Failure struct {
 
 // FailedAttempt is one entry of a Failure's History.
 type FailedAttempt struct {
-	Attempt     int
+	Attempt     int  // 0 if a durable task could not be enqueued
 	Fallback    bool // of the task: it has no number of its own
 	Start       time.Time
 	Elapsed     time.Duration

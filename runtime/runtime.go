@@ -240,7 +240,8 @@ func wantsExceptionEvents(optIn string) bool {
 
 // Wait blocks until no task is admitted any more: none pending, running or waiting for
 // a retry, for a moment at least. It returns ctx's error if that ends first. It does
-// not keep anybody from scheduling more: to end a runtime, use Shutdown.
+// not keep anybody from scheduling more: to end a runtime, use Shutdown. Durable tasks in
+// the queue of Config.Engine are not waited for.
 func (rt *Runtime) Wait(ctx context.Context) error {
 	select {
 	case <-rt.queue.empty():
