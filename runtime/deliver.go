@@ -115,7 +115,7 @@ func (s *settings) delivered(e durable.Envelope, d durable.Delivery) *settings {
 		n.relation = Rel(*e.Relation)
 	}
 	for _, packed := range e.Attributes {
-		if kv, ok := unpackAttribute(packed); ok {
+		if kv, ok := unpackAttribute(packed); ok && !reserved(packed.Key) {
 			Attributes(kv).applyTask(&n)
 		}
 	}

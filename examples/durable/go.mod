@@ -7,6 +7,7 @@ require (
 	github.com/postlude/postlude v0.0.0
 	github.com/postlude/postlude/runtime/durable/riverdurable v0.0.0
 	go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp v0.72.0
+	go.uber.org/goleak v1.3.0
 )
 
 require (

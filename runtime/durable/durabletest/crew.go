@@ -54,7 +54,7 @@ type crew struct {
 // work begins a session of the test's task and queue, unless change says otherwise.
 func (l *lab) work(limit int, do attempt, change ...func(*durable.Worker)) *crew {
 	l.Helper()
-	c := &crew{l: l, got: make(chan durable.Delivery, 10_000)}
+	c := &crew{l: l, got: make(chan durable.Delivery, 2000)}
 	w := durable.Worker{
 		Tasks: []string{l.task}, Queues: []string{l.queue}, Limit: limit, Logger: slog.New(slog.DiscardHandler),
 	}
@@ -63,7 +63,10 @@ func (l *lab) work(limit int, do attempt, change ...func(*durable.Worker)) *crew
 	}
 	w.Do = func(ctx context.Context, d durable.Delivery) durable.Outcome {
 		c.check(ctx, d, w)
-		c.got <- d
+		select {
+		case c.got <- d:
+		default: // an endless loop is told about by stop
+		}
 		return do(ctx, d)
 	}
 	var err error
@@ -123,27 +126,55 @@ func (c *crew) take(n int) []durable.Delivery {
 	return all
 }
 
-// stop ends the session. When it returns, the outcomes are stored.
+// stop ends the session, and makes sure that all deliveries were expected. When it
+// returns, the outcomes are stored.
 func (c *crew) stop() {
+	c.l.Helper()
+	if rest := c.halt(); !c.l.Failed() { // else they may be what the test did not come to
+		c.l.none(rest, "it was not expected")
+	}
+}
+
+// none makes sure that nothing was delivered.
+func (l *lab) none(got []durable.Delivery, why string) {
+	l.Helper()
+	if len(got) > 0 {
+		d := got[0]
+		l.Errorf("attempt %d of job %s (%.100s) of task %q in queue %q was delivered: %s; with it, %d deliveries are wrong",
+			d.Attempt, d.ID, d.Args, d.Task, d.Queue, why, len(got))
+	}
+}
+
+// halt ends the session, and returns the deliveries that nobody has asked for.
+func (c *crew) halt() (rest []durable.Delivery) {
 	c.l.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), c.l.patience)
 	defer cancel()
 	if err := c.Stop(ctx); err != nil {
 		c.l.Errorf("Stop: %v", err)
+		return nil
 	}
 	c.end.Store(true)
+	for len(c.got) > 0 {
+		rest = append(rest, <-c.got)
+	}
+	return rest
 }
 
 // barrier enqueues a job that comes after all others, and returns what is delivered
 // before it. The crew must have a Limit of 1, and know the test's task and queue.
-func (c *crew) barrier() []durable.Delivery {
+func (c *crew) barrier() (before []durable.Delivery) {
 	c.l.Helper()
 	id := c.l.enqueue("the barrier", durable.Priority(durable.PriorityLowest))
-	var before []durable.Delivery
-	for d := c.next(); d.ID != id; d = c.next() {
+	for range cap(c.got) {
+		d := c.next()
+		if d.ID == id {
+			return before
+		}
 		before = append(before, d)
 	}
-	return before
+	c.l.Fatalf("a job of the lowest priority does not get its turn for %d deliveries", cap(c.got))
+	return nil
 }
 
 // nothing ends all sessions of the test, and makes sure that no job of its task and queue
@@ -154,9 +185,7 @@ func (l *lab) nothing(why string) {
 		c.stop()
 	}
 	c := l.work(1, done)
-	for _, d := range c.barrier() {
-		l.Errorf("attempt %d of job %s (%s) was delivered: %s", d.Attempt, d.ID, d.Args, why)
-	}
+	l.none(c.barrier(), why)
 	c.stop()
 }
 

@@ -38,6 +38,8 @@ func Exercise(t *testing.T, e durable.Engine, opts ...Option) {
 	for _, opt := range opts {
 		opt(&s)
 	}
+	// Twice the patience: contexts that end after the patience come first.
+	e = watched{e, 2 * s.patience}
 	for _, topic := range []struct {
 		name  string
 		tests []exercise

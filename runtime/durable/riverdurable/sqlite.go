@@ -19,7 +19,8 @@ import (
 // SQLite is a durable.Engine in a file that this process alone uses.
 type SQLite struct {
 	*engine[*sql.Tx]
-	db   *sql.DB
+	db   *sql.DB // the engine's
+	app  *sql.DB // the application's
 	lock *fileLock
 }
 
@@ -55,9 +56,9 @@ func openSQLite(path string, cfg config) (s *SQLite, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// One writes at a time. The others are for reads; more would only wait.
-	db.SetMaxOpenConns(maxConns)
-	db.SetMaxIdleConns(maxConns)
+	// Only one can write at a time. In SQLite those who wait try again at random, and some
+	// never get their turn; for the one connection of the pool they wait in a queue.
+	db.SetMaxOpenConns(1)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, db.Close())
@@ -72,10 +73,16 @@ func openSQLite(path string, cfg config) (s *SQLite, err error) {
 		return nil, err
 	}
 	e.txName = "*sql.Tx of SQLite.DB"
-	return &SQLite{engine: e, db: db, lock: lock}, nil
+	app, err := sql.Open("sqlite", dsn(full, cfg.relaxedSync))
+	if err != nil {
+		return nil, err
+	}
+	app.SetMaxOpenConns(appConns)
+	app.SetMaxIdleConns(appConns)
+	return &SQLite{engine: e, db: db, app: app, lock: lock}, nil
 }
 
-const maxConns = 4
+const appConns = 4
 
 // resolve returns the one absolute path of the file, however it was reached: the lock is
 // found by it.
@@ -137,16 +144,17 @@ func prepare(db *sql.DB, driver *riversqlite.Driver, cfg config) error {
 }
 
 // DB is the database, for transactions of the application's own that tasks are enqueued
-// in, see durable.WithTx. It has few connections: an Enqueue without the transaction, while
-// that is open, waits for it to end. The engine closes it.
-func (s *SQLite) DB() *sql.DB { return s.db }
+// in, see durable.WithTx; it has connections of its own, which wait for up to 10 s to
+// write. An Enqueue outside of a transaction that is open waits as long for that, and then
+// fails. The engine closes it.
+func (s *SQLite) DB() *sql.DB { return s.app }
 
 // Close gives the file up. It refuses to while a runtime works on it.
 func (s *SQLite) Close() error {
 	if err := s.shut(); err != nil {
 		return err
 	}
-	return errors.Join(s.db.Close(), s.lock.release())
+	return errors.Join(s.app.Close(), s.db.Close(), s.lock.release())
 }
 
 func sqliteTaken(err error) bool {
