@@ -37,7 +37,7 @@ func TestKillSQLite(t *testing.T) {
 		began, _ := s.executions(t)
 		again := time.Now()
 		second := s.start(t, 0)
-		s.await(t, tasks, 5*time.Second)
+		s.await(t, tasks, slow*5*time.Second)
 		total.add(t, s, round, len(began), time.Since(again))
 		second.end(t)
 		s.check(t)
@@ -57,7 +57,7 @@ func TestKillPostgres(t *testing.T) {
 		began, _ := s.executions(t)
 		again := time.Now()
 		second := s.start(t, 0)
-		s.await(t, tasks, 15*time.Second)
+		s.await(t, tasks, slow*15*time.Second)
 		total.add(t, s, round, len(began), time.Since(again))
 		second.end(t)
 		s.check(t)
@@ -73,15 +73,15 @@ func TestThreeWorkers(t *testing.T) {
 	web := s.open(t)
 	stopped, killed, living := s.start(t, 0), s.start(t, 0), s.start(t, 0)
 	web.enqueue(t, many)
-	s.await(t, 100, 15*time.Second)
+	s.await(t, 100, slow*15*time.Second)
 	stopped.signal(t, syscall.SIGSTOP)
 	killed.kill(t)
 	// Whatever the living one can have, it gets; the rest is held by the stopped one: what
 	// it runs, and what it has done and could not tell.
-	web.awaitRunning(t, 2*atOnce, 20*time.Second)
+	web.awaitRunning(t, 2*atOnce, slow*20*time.Second)
 	pause(t, 7*time.Second) // longer than the grace, in which a lock may be away
 	stopped.signal(t, syscall.SIGCONT)
-	s.await(t, many, 15*time.Second)
+	s.await(t, many, slow*15*time.Second)
 	for _, p := range []*process{stopped, living} {
 		p.end(t)
 	}

@@ -76,11 +76,16 @@ func worker() error {
 		_, err := fmt.Fprintf(log, "%s %d %d\n", info.ID, info.Attempt, os.Getpid()) // one write, so that lines stay whole
 		return err
 	})
-	rt, err := postlude.New(postlude.Config{Engine: b.Engine, Tasks: []postlude.Definition{task}, Logger: quiet})
+	// First all are enqueued, then it works, so that its work is what is interrupted.
+	web, err := postlude.New(postlude.Config{Engine: b.Engine, EnqueueOnly: true, Logger: quiet})
 	if err != nil {
 		return err
 	}
-	if err := enqueue(rt, task, os.Getenv(envEnqueue)); err != nil {
+	if err := enqueue(web, task, os.Getenv(envEnqueue)); err != nil {
+		return err
+	}
+	rt, err := postlude.New(postlude.Config{Engine: b.Engine, Tasks: []postlude.Definition{task}, Logger: quiet})
+	if err != nil {
 		return err
 	}
 	fmt.Println("ready")
