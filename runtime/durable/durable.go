@@ -28,7 +28,9 @@ import (
 type Engine interface {
 	// Enqueue stores a job. When it returns nil, the job survives a crash, or is part of
 	// the transaction of ctx, see WithTx; a transaction of a type that the engine does
-	// not know is an error. It blocks for as long as the storage takes, or ctx lets it.
+	// not know, or that has ended, is an error; so is JSON that the storage can't hold (U+0000,
+	// a lone surrogate). If ctx ended and there is an error, nothing was stored. It blocks
+	// for as long as the storage takes, or ctx lets it.
 	Enqueue(ctx context.Context, j Job) (Receipt, error)
 
 	// Work begins to deliver jobs to w, and returns when it has; ctx is for the begin
@@ -44,7 +46,8 @@ type Engine interface {
 	// DeadLetter returns one of them, or ErrNotFound.
 	DeadLetter(ctx context.Context, id string) (DeadLetter, error)
 	// Retry makes a dead letter a job again, as if it had not been attempted: its next
-	// attempt is the first, and gets the State of its last. ErrNotFound if there is none.
+	// attempt is the first, and gets the State of its last. ErrNotFound if there is none; if
+	// another job has taken its Unique key, another error, and the letter stays.
 	Retry(ctx context.Context, id string) error
 	// Discard deletes a dead letter. ErrNotFound if there is none.
 	Discard(ctx context.Context, id string) error
@@ -53,8 +56,8 @@ type Engine interface {
 // Session is the work of one Worker.
 type Session interface {
 	// Stop ends the delivery of further jobs at once. It blocks until all that were
-	// delivered are done and their Outcomes stored, or ctx ends, whose error it returns
-	// then. It cancels no job. A second call waits, too.
+	// delivered are done and their Outcomes stored, or returns ctx.Err() when ctx ends
+	// before; a further call waits for the rest. It cancels no job.
 	Stop(ctx context.Context) error
 }
 
@@ -62,7 +65,7 @@ type Session interface {
 type Worker struct {
 	Tasks  []string // the names of the tasks it knows
 	Queues []string // the queues to take jobs from; none: DefaultQueue. An engine may add some.
-	Limit  int      // how many jobs it takes at once, at most
+	Limit  int      // how many jobs it takes at once, at most, of all queues together
 
 	// Do carries out one attempt. The engine calls it from a goroutine for each job; it
 	// does not panic. When ctx is canceled, the attempt is asked to end: if the cause is
@@ -83,19 +86,20 @@ type Job struct {
 
 // Receipt tells what became of a job that was enqueued.
 type Receipt struct {
-	ID string // the engine's own id of the job
+	ID string // the engine's own id of the job, or of the one that was there
 	// Duplicate: a job of the same task and Unique key was there; this is the envelope of
 	// that one, and nothing was stored.
 	Duplicate json.RawMessage
 }
 
-// Delivery is a job that is to be attempted.
+// Delivery is a job that is to be attempted. Its Queue and Priority are filled in, also if
+// it was enqueued without.
 type Delivery struct {
 	Job
 	ID      string          // the engine's own id of the job
 	Attempt int             // 1 for the first; those that a crash ended count, those handed back don't
 	State   json.RawMessage // of the last Outcome that had one; nil if none did
-	Ready   time.Time       // since when it could have been delivered
+	Ready   time.Time       // since when it could have been delivered: not before At, or the end of a Delay
 	// Err says that the engine could not read what it had stored. The rest is what it
 	// could read. The job must be kept.
 	Err error
@@ -118,13 +122,16 @@ const (
 	Cancel
 )
 
-// Outcome is what came of an attempt.
+// Outcome is what came of an attempt. Of the texts, an engine changes what it can't store
+// (U+0000, invalid UTF-8, very long ones), and does what Action says nevertheless.
 type Outcome struct {
 	Action  Action
-	Delay   time.Duration   // of Retry
-	Error   string          // why, for Retry, Fail and Cancel, to be shown to operators
-	Verdict string          // what the error handlers decided; "" after a success
-	State   json.RawMessage // a JSON object for the next attempt, or for who looks at a dead letter; nil: none
+	Delay   time.Duration // of Retry; zero or less: at once
+	Error   string        // why, for Retry, Fail and Cancel, to be shown to operators
+	Verdict string        // what the error handlers decided; "" after a success
+	// State is a JSON object for the next attempt, or for who looks at a dead letter. It
+	// takes the place of the one before as a whole; nil leaves that. Requeue ignores it.
+	State json.RawMessage
 }
 
 // QueueStats are the jobs of one queue, by state.
@@ -144,7 +151,7 @@ type Query struct {
 	Task   string // "": of all tasks
 	Queue  string // "": of all queues
 	Limit  int    // 0: DefaultLimit
-	Before string // the id of the last letter of the page before; "": the first page
+	Before string // the id of the last letter of the page before, which should still be there; "": the first page
 }
 
 // DefaultLimit is the length of a page of dead letters.

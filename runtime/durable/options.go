@@ -48,9 +48,10 @@ func Priority(n int) Option { return func(o *Options) { o.Priority = n } }
 // At is the earliest time of the first attempt. With postlude.Delay, the later counts.
 func At(t time.Time) Option { return func(o *Options) { o.At = t } }
 
-// Unique enqueues the job only if there is none of the same task and key: not one that
-// waits or runs, nor one that is done, for as long as the engine keeps that. Scheduling
-// is no error then; the Run has the id of the job that is there.
+// Unique enqueues the job only if there is none of the same task and key, in whichever
+// queue: not one that waits or runs, nor one that is done, for as long as the engine keeps
+// that. One that failed or was canceled does not count. Scheduling is no error then; the
+// Run has the id of the job that is there, whose option decides.
 func Unique(key string) Option {
 	return func(o *Options) { o.Unique, o.UniqueUntilDone = key, false }
 }

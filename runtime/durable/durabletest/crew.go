@@ -85,7 +85,7 @@ func (c *crew) check(ctx context.Context, d durable.Delivery, w durable.Worker) 
 	}
 	refuse := func(wrong bool, format string, args ...any) {
 		if wrong {
-			c.l.Errorf("job %s (%s): "+format, append([]any{d.ID, d.Args}, args...)...)
+			c.l.Errorf("job %s (%.100s): "+format, append([]any{d.ID, d.Args}, args...)...)
 		}
 	}
 	refuse(c.end.Load(), "it was delivered after Stop had returned")
@@ -111,7 +111,7 @@ func (c *crew) expect(id string, attempt int) durable.Delivery {
 	c.l.Helper()
 	d := c.next()
 	if d.ID != id || d.Attempt != attempt {
-		c.l.Fatalf("attempt %d of job %s was delivered (%s), want attempt %d of job %s", d.Attempt, d.ID, d.Args, attempt, id)
+		c.l.Fatalf("attempt %d of job %s was delivered (%.100s), want attempt %d of job %s", d.Attempt, d.ID, d.Args, attempt, id)
 	}
 	return d
 }

@@ -72,8 +72,11 @@ var crowdTests = []exercise{
 			}
 		}
 		for range sessions {
-			c := l.work(5, done)
-			for range jobs / sessions / 2 {
+			c := l.work(5, func(ctx context.Context, d durable.Delivery) durable.Outcome {
+				<-time.After(time.Millisecond) // so that there is something left when Stop comes
+				return done(ctx, d)
+			})
+			for n := 0; n < jobs/sessions/2 && len(seen) < jobs; n++ {
 				note(c.next())
 			}
 			for _, d := range c.halt() { // in the midst of the work

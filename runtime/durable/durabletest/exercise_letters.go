@@ -32,7 +32,7 @@ var letterTests = []exercise{
 			if d.ID != id || d.Task != j.Task || d.Queue != j.Queue || d.Priority != 2 || d.Attempt != 2 || d.Error != fail.Error || d.Err != nil {
 				l.Errorf("the letter is %+v", d)
 			}
-			if !near(d.Enqueued, start) || !near(d.Failed, time.Now()) {
+			if !between(d.Enqueued, start, time.Now()) || !between(d.Failed, start, time.Now()) {
 				l.Errorf("it was Enqueued %v and Failed %v, and this began %v", d.Enqueued, d.Failed, start)
 			}
 		}

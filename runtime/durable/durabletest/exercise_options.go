@@ -78,7 +78,7 @@ var optionTests = []exercise{
 		if early := time.Until(at) - early; early > 0 {
 			l.Errorf("the job was delivered %v before its time", early)
 		}
-		if !near(d.Ready, at) {
+		if !between(d.Ready, at, at) {
 			l.Errorf("it is Ready at %v, want its time: %v", d.Ready, at)
 		}
 	}},

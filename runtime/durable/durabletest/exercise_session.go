@@ -108,12 +108,13 @@ var sessionTests = []exercise{
 		})
 		ids := map[string]bool{l.enqueue(1): true, l.enqueue(2): true}
 		c.take(2)
-		stopped := make(chan error, 1)
-		go func() { stopped <- c.Stop(l.bound()) }()
-		open()
-		if err := receive(l, "the end of Stop", stopped); err != nil {
-			l.Errorf("Stop: %v", err)
+		ctx, cancel := context.WithTimeout(context.Background(), glance)
+		defer cancel()
+		if err := c.Stop(ctx); err == nil {
+			l.Error("Stop returned while two jobs ran")
 		}
+		open() // now that Stop was called, c must not get them back
+		c.stop()
 		for _, d := range l.work(2, done).take(2) {
 			if !ids[d.ID] || d.Attempt != 1 {
 				l.Errorf("attempt %d of job %s was delivered, want the first of %v", d.Attempt, d.ID, ids)

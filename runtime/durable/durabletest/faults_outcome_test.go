@@ -53,12 +53,11 @@ var outcomeFaults = []fault{
 	}},
 	{"mixes up plans", "Crowd/everything at once", func(b *broken) {
 		var n atomic.Int64
-		b.after = func(_ durable.Delivery, o durable.Outcome) durable.Outcome {
-			if n.Add(1) == 100 {
+		turn(durable.Done, func(o *durable.Outcome) {
+			if n.Add(1) == 20 {
 				o.Action = durable.Retry
 			}
-			return o
-		}
+		})(b)
 	}},
 }
 

@@ -153,5 +153,7 @@ func receive[T any](l *lab, what string, from <-chan T) T {
 	}
 }
 
-// near tells whether two readings of clocks are of about the same time.
-func near(a, b time.Time) bool { return a.Sub(b).Abs() <= skew }
+// between tells whether t is between two readings of this process's clock.
+func between(t, from, to time.Time) bool {
+	return !t.Before(from.Add(-skew)) && !t.After(to.Add(skew))
+}
