@@ -36,12 +36,11 @@ type engine[TTx any] struct {
 
 func newEngine[TTx any](cfg config, driver riverdriver.Driver[TTx], db database, d dialect) (*engine[TTx], error) {
 	client, err := river.NewClient(driver, &river.Config{
-		FetchCooldown:         river.FetchCooldownMin,        // how often it notifies workers of inserts
-		Logger:                slog.New(slog.DiscardHandler), // it returns its errors
-		MaxAttempts:           maxAttempts,
-		Middleware:            []rivertype.Middleware{&insertion{sqlite: driver.DatabaseName() == riverdriver.DatabaseNameSQLite}},
-		SkipJobKindValidation: true,
-		SkipUnknownJobCheck:   true,
+		FetchCooldown:       river.FetchCooldownMin,        // how often it notifies workers of inserts
+		Logger:              slog.New(slog.DiscardHandler), // it returns its errors
+		MaxAttempts:         maxAttempts,
+		Middleware:          []rivertype.Middleware{&insertion{sqlite: driver.DatabaseName() == riverdriver.DatabaseNameSQLite}},
+		SkipUnknownJobCheck: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("riverdurable: %w", err)
@@ -76,7 +75,7 @@ func migrate[TTx any](ctx context.Context, driver riverdriver.Driver[TTx], check
 	case res.OK:
 		return nil
 	case checkOnly:
-		return fmt.Errorf("River's tables are not of this version (%s), and CheckOnly forbids to migrate them: run %s, or open the engine without CheckOnly once", strings.Join(res.Messages, "; "), hint)
+		return fmt.Errorf("the tables of River are not of this version (%s), and CheckOnly forbids to migrate them: run %s, or open the engine without CheckOnly once", strings.Join(res.Messages, "; "), hint)
 	}
 	if _, err := m.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return fmt.Errorf("migrating River's tables: %w", err)

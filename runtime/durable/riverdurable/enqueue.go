@@ -38,7 +38,7 @@ func (*raw) UnmarshalJSON([]byte) error { return nil }
 func (e *engine[TTx]) Enqueue(ctx context.Context, j durable.Job) (durable.Receipt, error) {
 	receipt, err := e.enqueue(ctx, j)
 	if err != nil {
-		return durable.Receipt{}, fmt.Errorf("riverdurable: enqueueing task %q: %w", j.Task, err)
+		return durable.Receipt{}, fmt.Errorf("riverdurable: %w", err) // the runtime says what it was about
 	}
 	return receipt, nil
 }

@@ -11,3 +11,12 @@ func (e *engine[TTx]) CancelInRiver(ctx context.Context, id string) error {
 	_, err = e.client.JobCancel(ctx, n)
 	return err
 }
+
+// ID is the id of the session's River client.
+func (s *session[TTx]) ID() string { return s.id }
+
+// Orphans returns a look for orphans, which releases them at the second.
+func (s *session[TTx]) Orphans() (look func()) {
+	seen := map[int64]orphan{}
+	return func() { s.adopt(context.Background(), seen, 0) }
+}

@@ -124,6 +124,7 @@ func (g *guard) JobSetStateIfRunningMany(ctx context.Context, p *riverdriver.Job
 		rows, err := g.store(ctx, p)
 		if err == nil {
 			g.flights.settle(p.ID)
+			g.announce(ctx, rows)
 			return rows, nil
 		}
 		if errors.Is(err, riverdriver.ErrClosedPool) || !sleep(ctx, storePause) {
@@ -142,6 +143,18 @@ func (g *guard) store(ctx context.Context, p *riverdriver.JobSetStateIfRunningMa
 		return nil, nil
 	}
 	return g.Executor.JobSetStateIfRunningMany(ctx, own)
+}
+
+// announce wakes the workers of jobs that are to be tried again at once: River tells of
+// those that are inserted only. Without it, the next look finds them.
+func (g *guard) announce(ctx context.Context, rows []*rivertype.JobRow) {
+	queues, now := map[string]bool{}, time.Now()
+	for _, row := range rows {
+		if row.State == rivertype.JobStateAvailable && !row.ScheduledAt.After(now) {
+			queues[row.Queue] = true
+		}
+	}
+	_ = wake(ctx, g.Executor, queues)
 }
 
 // JobGetStuck finds none: River's rescuer goes by the time that a job has run, and discards

@@ -22,7 +22,7 @@ func (s store) letters(ctx context.Context, q durable.Query) ([]durable.DeadLett
 	if q.Before != "" {
 		var err error
 		if before, err = parseID(q.Before); err != nil {
-			return nil, fmt.Errorf("Before: %q: %w", q.Before, err)
+			return nil, fmt.Errorf("the page after %q: %w", q.Before, err)
 		}
 	}
 	limit := q.Limit

@@ -19,8 +19,8 @@ type Postgres struct {
 }
 
 // OpenPostgres uses the database of the pool, which stays the caller's to close, after the
-// engine. A process that works takes up to three connections from it at a time, keeps one
-// to be notified, and makes one of its own for its lock. An error names all that is wrong
+// engine. A process that works takes a few connections from it at a time, keeps one to be
+// notified, and makes one of its own for its lock. An error names all that is wrong
 // with the options.
 func OpenPostgres(ctx context.Context, pool *pgxpool.Pool, opts ...Option) (*Postgres, error) {
 	p, err := openPostgres(ctx, pool, newConfig(opts))

@@ -113,8 +113,10 @@ func (s *session[TTx]) config(w durable.Worker) *river.Config {
 	}
 	c := &river.Config{
 		ID: s.id, Logger: riverLogger(w.Logger),
-		Workers: workers, Queues: s.queues(w), FetchOnlyKnownKinds: true, SkipJobKindValidation: true,
-		FetchCooldown: fetchCooldown, FetchPollInterval: fetchPoll,
+		Workers: workers, Queues: s.queues(w), FetchOnlyKnownKinds: true,
+		//lint:ignore SA1019 names of tasks are the runtime's to judge; River's table takes them all
+		SkipJobKindValidation: true,
+		FetchCooldown:         fetchCooldown, FetchPollInterval: fetchPoll,
 		JobTimeout: -1, MaxAttempts: maxAttempts, RetryPolicy: slowly{}, ErrorHandler: handler,
 		CompletedJobRetentionPeriod: e.completed, CancelledJobRetentionPeriod: e.canceled, DiscardedJobRetentionPeriod: e.dead,
 	}

@@ -190,3 +190,40 @@ func cancelInRiver(t *testing.T, b backend, id string) {
 		CancelInRiver(ctx context.Context, id string) error
 	}).CancelInRiver(bg, id))
 }
+
+// TestOrphan: a row that runs in the session's name while the session knows nothing of it,
+// as after a fetch whose answer was lost, is delivered; one that is worked on stays.
+func TestOrphan(t *testing.T) {
+	each(t, nil, func(t *testing.T, b backend) {
+		h := newBlocker(durable.Outcome{Action: durable.Done})
+		s := work(t, b, h.handler)
+		r := enqueue(t, b, job("task"))
+		eventually(t, "it runs", func() bool { return h.running.Load() == 1 })
+		session := s.(interface {
+			ID() string
+			Orphans() func()
+		})
+		far := enqueue(t, b, job("task", durable.At(time.Now().Add(time.Hour))))
+		by := "jsonb('[\"" + session.ID() + "\"]')"
+		if b.isPG {
+			by = "ARRAY['" + session.ID() + "']"
+		}
+		b.exec("UPDATE river_job SET state = 'running', attempt = 1, attempted_by = " + by + " WHERE id = " + far.ID)
+		look := session.Orphans()
+		look()
+		if state := b.state(far.ID); state != "running" {
+			t.Errorf("after the first look it is %s", state)
+		}
+		look()
+		eventually(t, "the orphan runs", func() bool { return h.running.Load() == 2 })
+		if state := b.state(r.ID); state != "running" {
+			t.Errorf("the one that ran is %s", state)
+		}
+		close(h.free)
+		b.awaitState(t, far.ID, "completed")
+		b.awaitState(t, r.ID, "completed")
+		if h.count() != 2 {
+			t.Errorf("%d deliveries", h.count())
+		}
+	})
+}

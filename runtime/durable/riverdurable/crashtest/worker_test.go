@@ -90,8 +90,28 @@ func worker() error {
 	}
 	fmt.Println("ready")
 	<-ctx.Done()
+	// What the killed process had done and could not tell may still run again here.
+	awaitEmpty(b)
 	_, err = rt.Shutdown(context.Background())
 	return errors.Join(err, b.close())
+}
+
+// awaitEmpty waits until no task waits or runs, for half a minute at most; what is left
+// over is the test's to find.
+func awaitEmpty(b *backend) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for range 1500 {
+		left := 0
+		queues, err := b.Queues(context.Background())
+		for _, q := range queues {
+			left += q.Available + q.Scheduled + q.Retrying + q.Running
+		}
+		if err == nil && left == 0 {
+			return
+		}
+		<-tick.C
+	}
 }
 
 func enqueue(rt *postlude.Runtime, task *postlude.Task[int], count string) error {
