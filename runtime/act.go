@@ -66,6 +66,9 @@ func (a *attempt) inSpan(prefix string, fn func(context.Context) error, attrs ..
 func (a *attempt) retry() bool {
 	t := a.task
 	if a.in != nil {
+		if a.stopped() {
+			return false
+		}
 		a.retryInQueue()
 		return true
 	}

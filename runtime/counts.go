@@ -2,12 +2,13 @@ package postlude
 
 // Counts are the fates of tasks (not attempts) since New. Scheduled is the sum of those
 // down to Retrying: every task that was admitted is in exactly one place. A durable task
-// counts where it runs; what it does in its queue is counted apart, see Runtime.Queues.
+// counts where it runs, and no more when it is handed back, so that Scheduled may fall; what
+// it does in its queue is counted apart, see Runtime.Queues.
 type Counts struct {
 	Scheduled int // admitted
 	Succeeded int // its last attempt, or the fallback, returned nil
 	Failed    int // it ended with an error, whether or not a handler Handled that
-	Canceled  int // by Run.Cancel or shutdown
+	Canceled  int // by Run.Cancel or shutdown; a durable one by an operator
 	Dropped   int // by shutdown while it waited, or by a handler's Drop
 	Running   int // now, the work of its handlers included
 	Pending   int // waits for its timing, its delay or a worker
@@ -32,6 +33,7 @@ const (
 
 	enqueued fate = iota - 1
 	requeued
+	duplicate // of a durable task that is in the queue already; not shown
 	fates
 )
 

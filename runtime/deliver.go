@@ -24,13 +24,14 @@ import (
 // incoming is what a durable task has that the queue delivered.
 type incoming struct {
 	delivery durable.Delivery
+	past     memory
 	waited   time.Duration // in the queue, since it could have been delivered
 	broken   error         // why the task can't be attempted
 	outcome  durable.Outcome
 }
 
-// maxLost is how many attempts in a row may end with the process before the task is
-// taken for the cause.
+// maxLost is how many attempts in a row may end with the process before the task is taken
+// for the cause.
 const maxLost = 10
 
 // deliver carries out one attempt of a job, on a worker like any other, and tells the
@@ -41,13 +42,13 @@ func (rt *Runtime) deliver(ctx context.Context, d durable.Delivery) durable.Outc
 		return durable.Outcome{Action: durable.Retry, Delay: time.Minute, Error: "the task is not in Config.Tasks of this process"}
 	}
 	t := rt.received(ps, d)
+	done, values := Run{t}.Done(), t.ctx
 	if !rt.queue.adopt(t) {
 		return durable.Outcome{}
 	}
-	done := Run{t}.Done()
 	watch := context.AfterFunc(ctx, func() { t.stop(context.Cause(ctx)) })
 	defer watch()
-	rt.measure(func(m *meters) { m.Pending.Add(t.ctx, 1, t.gauge...) })
+	rt.measure(func(m *meters) { m.Pending.Add(values, 1, t.gauge...) })
 	rt.queue.release(t)
 	<-done
 	return t.in.outcome
@@ -69,36 +70,33 @@ func (rt *Runtime) received(ps *plans, d durable.Delivery) *task {
 	if t.id, _ = parseID(e.ID); e.ID == "" {
 		t.id = newID()
 	}
-	t.attempt.Store(int32(min(max(d.Attempt, 1)-1, 1<<30)))
-	past := recall(d.State)
-	t.history, t.prev = past.restore()
-	rt.receivedArgs(t)
-	if lost := d.Attempt - 1 - past.Attempts; in.broken == nil && lost >= maxLost {
-		in.broken = fmt.Errorf("%w: %d of them", ErrAttemptsLost, lost)
+	t.recall(d)
+	t.ctx = context.WithValue(context.Background(), scopeKey, &scope{rt: rt})
+	// What follows is user code, which may end its goroutine, and this one is the engine's.
+	if err := within(t.ctx, 0, func(base context.Context) error { return rt.open(base, t, e) }); err != nil && in.broken == nil {
+		in.broken = err
 	}
-	ctx := context.WithValue(context.Background(), scopeKey, &scope{rt: rt})
-	t.ctx = ctx
-	_ = panics.Try(func() { t.ctx = rt.propagator().Extract(ctx, propagation.MapCarrier(e.Carrier)) })
 	t.link = trace.SpanContextFromContext(t.ctx)
 	return t
 }
 
-// receivedArgs decodes the arguments. Those that can't be decoded are shown as they are,
-// with what looks like a secret masked.
-func (rt *Runtime) receivedArgs(t *task) {
-	in := t.in
-	var err error
-	if p := panics.Try(func() { t.job.args, err = t.job.def.decode(in.delivery.Args) }); p != nil {
-		err = p
+// open decodes what application code encoded: trace context, baggage and arguments. Arguments
+// that can't be decoded are shown as a stranger's, as nothing tells what in them is secret.
+func (rt *Runtime) open(base context.Context, t *task, e durable.Envelope) error {
+	data := t.in.delivery.Args
+	var raw any
+	_ = json.Unmarshal(data, &raw)
+	t.job.args = masked(raw)
+	var ctx context.Context
+	if p := panics.Try(func() { ctx = rt.propagator().Extract(base, propagation.MapCarrier(e.Carrier)) }); p == nil && ctx != nil {
+		t.ctx = ctx
 	}
-	if err == nil {
-		return
+	args, err := t.job.def.decode(data)
+	if err != nil {
+		return fmt.Errorf("%w: %w", durable.ErrArguments, err)
 	}
-	t.job.args = nil
-	_ = json.Unmarshal(in.delivery.Args, &t.job.args)
-	if in.broken == nil {
-		in.broken = fmt.Errorf("%w: its arguments don't fit the task's: %w", durable.ErrDamaged, err)
-	}
+	t.job.args = args
+	return nil
 }
 
 // delivered is the definition's settings with what the envelope has of the call's.
@@ -176,10 +174,11 @@ func (a *attempt) setAside() {
 // they know the task's errors. What a newer process can read waits for one; what nobody
 // can read becomes a dead letter. Both are escalated.
 func (a *attempt) unreadable() {
+	a.eachForeign(func(e *entry) { e.OnEnding(a.span) })
 	a.askNotes()
 	switch {
 	case errors.Is(a.in.broken, durable.ErrVersion):
-		a.verdict, a.by = RetryAfter(unreadableDelay(a.number)), envelopeReader
+		a.verdict, a.by = RetryAfter(refusedDelay(a.in.past.Refused)), envelopeReader
 	case len(a.notifiers) > 0:
 		a.verdict, a.by = EscalateTo(a.notifiers...), a.notedBy
 	}
@@ -189,10 +188,10 @@ func (a *attempt) unreadable() {
 // envelopeReader is who gives the verdict on what can't be read.
 var envelopeReader = &entry{name: "durable.Decode", workGuard: new(guard)}
 
-// unreadableDelay doubles from a minute to an hour: a deployment takes minutes, and what
-// is never deployed must not keep the queue busy.
-func unreadableDelay(attempt int) time.Duration {
-	return min(time.Minute<<min(attempt-1, 6), time.Hour)
+// refusedDelay doubles from a minute to an hour: a deployment takes minutes, and what is
+// never deployed must not keep the queue busy.
+func refusedDelay(before int) time.Duration {
+	return min(time.Minute<<min(max(before, 0), 6), time.Hour)
 }
 
 // isBroken tells whether the task is one that can't be read. A task that killed its
@@ -203,7 +202,7 @@ func (a *attempt) isBroken() bool {
 
 // report tells the engine what is to become of the job.
 func (a *attempt) report(f fate) {
-	o := durable.Outcome{Verdict: a.verdictText()}
+	var o durable.Outcome
 	switch f {
 	case succeeded:
 		o.Action = durable.Done
@@ -221,16 +220,14 @@ func (a *attempt) report(f fate) {
 		o.Action, o.Delay = durable.Retry, a.verdict.delay
 	}
 	if a.failure != nil {
-		o.Error = a.failure.Message()
-		o.State = a.memory()
+		o.Verdict = a.verdict.action.String()
+		err := within(context.WithoutCancel(a), 0, func(context.Context) error {
+			o.Error, o.State = a.failure.Message(), a.memory() // the errors' methods are user code
+			return nil
+		})
+		if err != nil {
+			o.Error, o.State = "(its error can't be read)", nil
+		}
 	}
 	a.in.outcome = o
-}
-
-// verdictText is "" after a success.
-func (a *attempt) verdictText() string {
-	if a.failure == nil {
-		return ""
-	}
-	return a.verdict.action.String()
 }

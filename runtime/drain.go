@@ -182,7 +182,9 @@ func (rt *Runtime) dropAll(tasks []*task, reason string) {
 func (rt *Runtime) drop(t *task, reason string) {
 	defer rt.queue.dropped(t)
 	if t.in != nil {
-		rt.leave(t, StateRequeued)
+		if rt.queue.isClosed() {
+			rt.leave(t, StateRequeued)
+		}
 		rt.measure(func(m *meters) { m.Pending.Add(t.ctx, -1, t.gauge...) })
 		t.emit(t.ctx, 0, slog.LevelInfo, taskconv.EventRequeued, "task handed back to its queue before it began")
 		return

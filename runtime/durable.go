@@ -1,7 +1,6 @@
 package postlude
 
 import (
-	"encoding/json"
 	"fmt"
 
 	"github.com/postlude/postlude/runtime/durable"
@@ -33,9 +32,10 @@ func Durable(opts ...durable.Option) TaskOption {
 	})
 }
 
-// Enqueue sets options of the queue for durable tasks: durable.Unique, durable.Priority
-// and others. For a task that is not durable, scheduling fails with ErrNotDurable.
-func Enqueue(opts ...durable.Option) Option {
+// Queueing sets options of the queue for durable tasks: durable.Unique, durable.Priority
+// and others. For a task that is not durable, New and scheduling fail with ErrNotDurable,
+// unless the options are among Config.Defaults.
+func Queueing(opts ...durable.Option) Option {
 	return option(func(s *settings) {
 		s.queueOptions++
 		s.enqueueWith(opts)
@@ -57,8 +57,8 @@ func (s *settings) enqueueWith(opts []durable.Option) {
 // that only durable tasks have.
 func (ps *plans) checkDurable(set *settings) error {
 	switch {
-	case !set.durable && set.queueOptions != ps.base.queueOptions:
-		return fmt.Errorf("%w: Enqueue is for tasks that are defined with Durable (task %q)", ErrNotDurable, ps.name)
+	case !set.durable && set.queueOptions != ps.rt.defaults.queueOptions:
+		return fmt.Errorf("%w: Queueing is for tasks that are defined with Durable (task %q)", ErrNotDurable, ps.name)
 	case !set.durable:
 		return nil
 	case ps.rt.cfg.Engine == nil:
@@ -69,35 +69,17 @@ func (ps *plans) checkDurable(set *settings) error {
 	return nil
 }
 
-// checkDefinition finds at start-up what would fail at each scheduling.
-func (rt *Runtime) checkDefinition(d *definition) error {
-	switch _, err := d.encode(nil); {
-	case len(d.name) > durable.MaxTaskName:
-		return fmt.Errorf("%w: the name of task %.40q... has %d bytes, and a queue stores %d", ErrNotDurable, d.name, len(d.name), durable.MaxTaskName)
-	case err != nil:
-		return fmt.Errorf("%w: the arguments of task %q: %w", ErrNotDurable, d.name, err)
-	case rt.cfg.Engine == nil:
-		return fmt.Errorf("%w (task %q)", ErrNoEngine, d.name)
+// checkDefinition finds at start-up what would fail at each scheduling, or lose what a
+// task is given.
+func (ps *plans) checkDefinition() error {
+	d := ps.def
+	if ps.base.durable {
+		if err := d.codec.check(); err != nil {
+			return fmt.Errorf("%w: the arguments of task %q: %w", ErrNotDurable, d.name, err)
+		}
+		if len(d.name) > durable.MaxTaskName {
+			return fmt.Errorf("%w: the name of task %.40q... has %d bytes, and a queue stores %d", ErrNotDurable, d.name, len(d.name), durable.MaxTaskName)
+		}
 	}
-	return nil
-}
-
-// codec is how arguments of one type go through a queue.
-type codec struct {
-	encode func(args any) (json.RawMessage, error)
-	decode func(json.RawMessage) (any, error)
-}
-
-func codecOf[A any]() codec {
-	return codec{
-		encode: func(args any) (json.RawMessage, error) {
-			a, _ := args.(A)
-			return json.Marshal(a)
-		},
-		decode: func(data json.RawMessage) (any, error) {
-			var a A
-			err := json.Unmarshal(data, &a)
-			return a, err
-		},
-	}
+	return ps.checkDurable(ps.base)
 }

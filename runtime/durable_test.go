@@ -265,10 +265,10 @@ func TestDurableMisuse(t *testing.T) {
 		want error
 	}{
 		"handler of a call":          {ctx, task.With(bill{}), []postlude.Option{postlude.OnError(postlude.Retry{Max: 1})}, postlude.ErrNotDurable},
-		"queue of a plain task":      {ctx, plain.With(1), []postlude.Option{postlude.Enqueue(durable.Priority(2))}, postlude.ErrNotDurable},
-		"queue of a closure":         {ctx, postlude.Func("f", failing), []postlude.Option{postlude.Enqueue(durable.Priority(2))}, postlude.ErrNotDurable},
+		"queue of a plain task":      {ctx, plain.With(1), []postlude.Option{postlude.Queueing(durable.Priority(2))}, postlude.ErrNotDurable},
+		"queue of a closure":         {ctx, postlude.Func("f", failing), []postlude.Option{postlude.Queueing(durable.Priority(2))}, postlude.ErrNotDurable},
 		"arguments that are no JSON": {ctx, unencodable.With(nil), nil, postlude.ErrNotDurable},
-		"a wrong queue":              {ctx, task.With(bill{}), []postlude.Option{postlude.Enqueue(durable.Queue("No Name"))}, postlude.ErrInvalidTask},
+		"a wrong queue":              {ctx, task.With(bill{}), []postlude.Option{postlude.Queueing(durable.Queue("No Name"))}, postlude.ErrInvalidTask},
 		"no engine":                  {none.Context(), task.With(bill{}), nil, postlude.ErrNoEngine},
 	} {
 		for _, schedule := range []func(context.Context, postlude.Job, ...postlude.Option) (postlude.Run, error){postlude.Go} {

@@ -178,8 +178,8 @@ func TestDelayAndUnique(t *testing.T) {
 		var at time.Duration
 		task := billing(func(context.Context, bill) error { at = time.Since(start); return nil })
 		h, _ := durably(t, postlude.Config{}, task)
-		first := accepted(t)(postlude.Go(h.Context(), task.With(bill{}), postlude.Delay(time.Minute), postlude.Enqueue(durable.Unique("o-17"))))
-		again := accepted(t)(postlude.Go(h.Context(), task.With(bill{}), postlude.Enqueue(durable.Unique("o-17"))))
+		first := accepted(t)(postlude.Go(h.Context(), task.With(bill{}), postlude.Delay(time.Minute), postlude.Queueing(durable.Unique("o-17"))))
+		again := accepted(t)(postlude.Go(h.Context(), task.With(bill{}), postlude.Queueing(durable.Unique("o-17"))))
 		h.Settle()
 		if at != time.Minute || first.ID() != again.ID() || len(h.Spans("run bill")) != 1 {
 			t.Errorf("ran at %v, %d times, ids %s and %s", at, len(h.Spans("run bill")), first.ID(), again.ID())

@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
 
+	"github.com/postlude/postlude/internal/panics"
 	"github.com/postlude/postlude/runtime/durable"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
@@ -43,12 +44,29 @@ func (rt *Runtime) startWork() error {
 	slices.Sort(w.Queues)
 	ctx, cancel := context.WithTimeout(context.Background(), engineStart)
 	defer cancel()
-	session, err := rt.cfg.Engine.Work(ctx, w)
+	var session durable.Session
+	var err error
+	if p := panics.Try(func() { session, err = rt.cfg.Engine.Work(ctx, w) }); p != nil {
+		err = p
+	}
+	if err == nil && session == nil {
+		err = errors.New("its Work returned no Session")
+	}
 	if err != nil {
-		return errors.Join(err, rt.watch.Unregister())
+		return errors.Join(err, rt.unwatch())
 	}
 	rt.session = session
 	return nil
+}
+
+func (rt *Runtime) unwatch() (err error) {
+	if rt.watch == nil {
+		return nil
+	}
+	if p := panics.Try(func() { err = rt.watch.Unregister() }); p != nil {
+		err = p
+	}
+	return err
 }
 
 // stopWork ends the delivery of durable tasks at once. What it returns waits until the
@@ -58,19 +76,33 @@ func (rt *Runtime) stopWork(ctx context.Context) (wait func() error) {
 		return func() error { return nil }
 	}
 	stopped := make(chan error, 1)
-	go func() {
-		var err error
-		if rt.session != nil {
-			err = rt.session.Stop(ctx)
-		}
-		stopped <- errors.Join(err, rt.watch.Unregister())
-	}()
+	go func() { stopped <- errors.Join(rt.stopSession(ctx), rt.unwatch()) }()
 	return func() error {
-		if err := <-stopped; err != nil {
+		var err error
+		select {
+		case err = <-stopped:
+		case <-ctx.Done():
+			select { // an engine that heeds ctx is about to say what it did
+			case err = <-stopped:
+			case <-time.After(flushMoment):
+				err = ctx.Err()
+			}
+		}
+		if err != nil {
 			return fmt.Errorf("postlude: shutdown: durable tasks: %w", err)
 		}
 		return nil
 	}
+}
+
+func (rt *Runtime) stopSession(ctx context.Context) (err error) {
+	if rt.session == nil {
+		return nil
+	}
+	if p := panics.Try(func() { err = rt.session.Stop(ctx) }); p != nil {
+		err = p
+	}
+	return err
 }
 
 // Queues tells how full the queues of Config.Engine are. It asks the engine, and so may
@@ -93,7 +125,11 @@ func (rt *Runtime) observeQueues() error {
 	watch, err := rt.cfg.MeterProvider.Meter(scopeInfo.Name).RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		ctx, cancel := context.WithTimeout(ctx, observeTime)
 		defer cancel()
-		queues, err := rt.cfg.Engine.Queues(ctx)
+		var queues []durable.QueueStats
+		var err error
+		if p := panics.Try(func() { queues, err = rt.cfg.Engine.Queues(ctx) }); p != nil {
+			err = p
+		}
 		if err != nil {
 			return err
 		}

@@ -25,9 +25,13 @@ type outgoing struct {
 	failing  time.Time // since when it can't be enqueued
 }
 
-// enqueuePatience is how long a task whose handler has returned is tried to be enqueued:
-// long enough for the failover of a database.
-const enqueuePatience = 30 * time.Second
+// A task whose handler has returned is tried to be enqueued for enqueuePatience: long enough
+// for the failover of a database. enqueueTry bounds a try, as a database that hangs must
+// neither use that up at once nor hold a worker for as long.
+const (
+	enqueuePatience = 30 * time.Second
+	enqueueTry      = 5 * time.Second
+)
 
 // prepare makes t one that is to be enqueued. Whatever can go wrong with the task itself
 // goes wrong here, while the caller is there to see it.
@@ -51,12 +55,24 @@ func (rt *Runtime) prepare(ctx context.Context, sc *scope, t *task, ps *plans) e
 	}
 	t.out = o
 	t.ctx = rt.lean(ctx, sc, t.when)
-	if ps.base.durable && rt.session != nil && rt.known[t.name] == nil {
+	rt.warnUnknown(ps)
+	return nil
+}
+
+// warnUnknown tells of a task that will not run here as its author may think.
+func (rt *Runtime) warnUnknown(ps *plans) {
+	known := rt.known[ps.name]
+	switch {
+	case rt.cfg.EnqueueOnly:
+	case known == nil:
 		ps.warn.Do(func() {
-			rt.warn("durable task %q is scheduled here, but is not in Config.Tasks: this process will not run it", t.name)
+			rt.warn("durable task %q is scheduled here, but is not in Config.Tasks: this process will not run it (Config.EnqueueOnly says that this is meant)", ps.name)
+		})
+	case known != ps:
+		ps.warn.Do(func() {
+			rt.warn("durable task %q is scheduled by another definition than that in Config.Tasks, whose function, options and fallback are what runs (Task.Fallback makes a copy)", ps.name)
 		})
 	}
-	return nil
 }
 
 // enqueueNow puts a task into the queue while its scheduler waits. That it does so during
@@ -67,18 +83,18 @@ func (rt *Runtime) enqueueNow(ctx context.Context, t *task) (Run, error) {
 		return Run{}, fmt.Errorf("%w (task %q)", ErrShuttingDown, t.name)
 	}
 	a := &attempt{task: t, start: time.Now(), Context: ctx}
-	existing := a.enqueue()
+	there := a.enqueue()
 	if a.err != nil {
 		rt.rejected(ctx, t, a.err)
 		return Run{}, fmt.Errorf("postlude: enqueueing task %q: %w", t.name, a.err)
 	}
-	if id, ok := parseID(existing); ok {
-		t.id, t.idText = id, existing
+	if id, ok := parseID(there.id); ok {
+		t.id, t.idText = id, there.id
 	}
 	t.emit(a, 0, slog.LevelDebug, taskconv.EventScheduled, "task scheduled")
-	a.logEnqueued(existing)
+	a.logEnqueued(there)
 	t.begin()
-	rt.queue.enqueued(t)
+	rt.queue.enqueued(t, there.fate())
 	return Run{t}, nil
 }
 
@@ -87,7 +103,7 @@ func (rt *Runtime) enqueueLate(w *worker) {
 	t := w.task
 	ctx, cancel := context.WithCancelCause(t.ctx)
 	defer cancel(nil)
-	timed, stop := context.WithTimeoutCause(ctx, rt.cfg.WorkTimeout, errWorkTimeout)
+	timed, stop := context.WithTimeoutCause(ctx, min(enqueueTry, rt.cfg.WorkTimeout), errWorkTimeout)
 	defer stop()
 	a := &attempt{task: t, start: time.Now(), Context: timed, stage: acting}
 	w.now = a
@@ -96,23 +112,38 @@ func (rt *Runtime) enqueueLate(w *worker) {
 	}
 	rt.measure(func(m *meters) { m.Pending.Add(a, -1, a.gauge...) })
 	t.begin()
-	existing := a.enqueue()
+	there := a.enqueue()
 	switch {
 	case a.err == nil:
-		a.logEnqueued(existing)
-		a.settle(enqueued)
+		a.logEnqueued(there)
+		a.settle(there.fate())
+	case !a.stopped() && a.enqueueAgain():
 	case a.stopped():
 		a.logFailed(canceled)
 		a.settle(canceled)
-	case !a.enqueueAgain():
+	default:
 		a.dropUnqueued()
 	}
 	w.now = nil
 }
 
-// enqueue stores the task, in a PRODUCER span that its attempts will be children of. It
-// returns the id of the task that is in the queue in its place, if there is one.
-func (a *attempt) enqueue() (existing string) {
+// existing is the task that is in the queue in another's place; most often there is none.
+type existing struct {
+	duplicate bool
+	id        string // "" if its envelope can't be read
+}
+
+func (e existing) fate() fate {
+	if e.duplicate {
+		return duplicate
+	}
+	return enqueued
+}
+
+// enqueue stores the task, in a PRODUCER span that its attempts will be children of, or
+// finds one there in its place. Its error is in a.err.
+func (a *attempt) enqueue() (there existing) {
+	a.err = errGoexit // stays if user code ends the goroutine
 	a.startSpan(a.plan.schedule)
 	a.told = true // what follows is all that there is to tell
 	if a.exported {
@@ -126,51 +157,55 @@ func (a *attempt) enqueue() (existing string) {
 	if p := panics.Try(func() { a.rt.propagator().Inject(a.Context, propagation.MapCarrier(e.Carrier)) }); p != nil {
 		a.rt.telemetryFailed(a, "injecting the trace context", p)
 	}
-	existing, a.err = a.store(e)
+	there, a.err = a.store(e)
 	a.end = time.Now()
 	if a.err != nil {
 		a.failure = a.diagnose()
 		a.markFailed()
-	} else if existing != "" {
-		a.span.SetAttributes(attribute.String(taskconv.TaskDuplicateOf, existing))
+	} else if there.duplicate {
+		a.span.SetAttributes(attribute.String(taskconv.TaskDuplicateOf, there.id))
 	}
 	if p := panics.Try(a.endSpan); p != nil {
 		a.rt.telemetryFailed(a, "ending the span", p)
 	}
-	return existing
+	return there
 }
 
-func (a *attempt) store(e durable.Envelope) (existing string, err error) {
+func (a *attempt) store(e durable.Envelope) (there existing, err error) {
+	if a.Err() != nil { // an engine may not look
+		return existing{}, context.Cause(a)
+	}
 	job := a.out.job
 	if job.Envelope, err = e.Encode(); err != nil {
-		return "", err
+		return existing{}, err
 	}
 	var receipt durable.Receipt
 	if p := panics.Try(func() { receipt, err = a.rt.cfg.Engine.Enqueue(a.Context, job) }); p != nil {
 		err = p
 	}
 	if err != nil || receipt.Duplicate == nil {
-		return "", err
+		return existing{}, err
 	}
-	// Whose envelope can't be read is a duplicate all the same, of an unknown task.
-	there, _ := durable.Decode(receipt.Duplicate)
-	return there.ID, nil
+	other, _ := durable.Decode(receipt.Duplicate)
+	return existing{duplicate: true, id: other.ID}, nil
 }
 
 // enqueueAgain has the task wait for another try. It reports false if there will be none.
 func (a *attempt) enqueueAgain() bool {
-	o := a.out
-	wait := 100 * time.Millisecond
-	if o.failing.IsZero() {
+	o, wait := a.out, 100*time.Millisecond
+	first := o.failing.IsZero()
+	if first {
 		o.failing = a.start
-		a.emit(slog.LevelWarn, taskconv.EventRetrying, "task could not be enqueued, will be tried again",
-			append(a.failureAttrs(), millis(taskconv.LogRetryDelayMS, wait))...)
 	}
 	failing := time.Since(o.failing)
 	if failing >= enqueuePatience {
 		return false
 	}
 	wait = max(wait, min(failing, 2*time.Second)) // doubles, roughly
+	if first {
+		a.emit(slog.LevelWarn, taskconv.EventRetrying, "task could not be enqueued, will be tried again",
+			append(a.failureAttrs(), millis(taskconv.LogRetryDelayMS, wait))...)
+	}
 	a.rt.measure(func(m *meters) { m.Pending.Add(a, 1, a.gauge...) })
 	a.stage = concluded
 	if a.rt.queue.retry(a.task, add(a.rt.queue.now(), wait)) { // from here on, it may be another worker's
@@ -200,13 +235,28 @@ func (a *attempt) dropUnqueued() {
 	a.settle(dropped)
 }
 
-func (a *attempt) logEnqueued(existing string) {
-	a.rt.measure(func(m *meters) { m.Enqueued.Add(a, 1, a.gauge...) })
-	var attrs []slog.Attr
-	if existing != "" {
-		attrs = append(attrs, slog.String(taskconv.TaskDuplicateOf, existing))
+func (a *attempt) logEnqueued(there existing) {
+	if there.duplicate {
+		a.emit(slog.LevelDebug, taskconv.EventEnqueued, "task is in the queue already", slog.String(taskconv.TaskDuplicateOf, there.id))
+		return
 	}
-	a.emit(slog.LevelDebug, taskconv.EventEnqueued, "task enqueued", attrs...)
+	a.rt.measure(func(m *meters) { m.Enqueued.Add(a, 1, a.gauge...) })
+	a.emit(slog.LevelDebug, taskconv.EventEnqueued, "task enqueued")
+}
+
+// dropUnqueuedAgain makes up for an enqueueing that user code ended: a log handler, an
+// argument's LogValue. Nothing of theirs can end this, but for its own goroutine.
+func (a *attempt) dropUnqueuedAgain() {
+	_ = within(context.WithoutCancel(a), 0, func(ctx context.Context) error {
+		a.rt.countDropped(ctx, a.task, taskconv.ReasonEnqueueFailed)
+		if a.span != nil {
+			a.span.End()
+		}
+		a.emit(slog.LevelError, taskconv.EventDropped, "task dropped: its enqueueing ended its goroutine",
+			slog.String(taskconv.TaskOutcome, taskconv.OutcomeDropped), slog.String(taskconv.LogReason, taskconv.ReasonEnqueueFailed))
+		return nil
+	})
+	a.settle(dropped)
 }
 
 // propagator is what the trace context travels by. otel's global one does nothing until

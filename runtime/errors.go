@@ -29,7 +29,7 @@ var (
 	// was given to a task that is not durable.
 	ErrNotDurable = errors.New("postlude: not durable")
 	// ErrNoEngine: a durable task, and no Config.Engine. Dead letters need one, too.
-	ErrNoEngine = errors.New("postlude: no engine for durable tasks: set Config.Engine, for one to riverdurable.OpenSQLite")
+	ErrNoEngine = errors.New("postlude: no engine for durable tasks: set Config.Engine, for example to what riverdurable.OpenSQLite returns")
 	// ErrAttemptsLost is the error of a durable task whose process died in each of its
 	// last attempts; its function is not called any more unless a handler retries it.
 	ErrAttemptsLost = errors.New("postlude: the process died in each of the last attempts")

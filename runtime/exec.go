@@ -274,10 +274,14 @@ func (a *attempt) actAgain() {
 		a.rt.escalations.reopen(a.window, a.failure.Suppressed)
 	}
 	switch {
+	case a.out != nil && a.err == nil:
+		a.settle(enqueued)
+	case a.out != nil:
+		a.dropUnqueuedAgain()
 	case a.err == nil:
 		a.settle(succeeded)
-	case a.out != nil:
-		a.settle(dropped)
+	case a.in != nil && (a.verdict.action == requeue || a.verdict.action == retryAfter):
+		a.settle(requeued)
 	default:
 		a.settle(failed)
 	}

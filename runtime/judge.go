@@ -73,14 +73,22 @@ func stackOf(err error) (stack string) {
 // the handlers' to judge.
 func (a *attempt) decide() {
 	switch {
-	case a.failure.Kind == KindCanceled && a.handedBack():
+	case a.interrupted():
 		a.verdict = Verdict{action: requeue}
+		a.eachForeign(func(e *entry) { e.OnEnding(a.span) })
 		a.markVerdict()
 	case a.isBroken():
 		a.unreadable()
 	default:
 		a.ask()
 	}
+}
+
+// interrupted tells whether the attempt was to end, to be made again elsewhere, before it
+// failed. How it failed is no matter then, be it a panic: what it does when its context
+// ends says little of what it does otherwise.
+func (a *attempt) interrupted() bool {
+	return a.handedBack() && a.failure.cause != nil && a.failure.cause != errTimeout
 }
 
 // askNotes asks only whom to tell.

@@ -3,20 +3,33 @@ package postlude
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/postlude/postlude/runtime/durable"
 )
 
 // memory is what a durable task remembers of its attempts from process to process. It is
 // telemetry: one that can't be read is forgotten, and the task goes on.
 type memory struct {
-	Attempts int           `json:"attempts"`           // that came to an end; the others died with their process
+	Version int `json:"v"`
+	// Last is the queue's number of the last attempt that came to an end; those after it died
+	// with their process. Refused are those by releases that could not read the task: they
+	// were none of its own.
+	Last     int           `json:"last"`
+	Refused  int           `json:"refused,omitempty"`
 	Previous string        `json:"previous,omitempty"` // traceparent of the last
 	History  []pastAttempt `json:"history,omitempty"`
+
+	lost int // attempts since Last; not stored
 }
+
+const memoryVersion = 1
 
 // pastAttempt is a FailedAttempt without what can't leave the process.
 type pastAttempt struct {
@@ -38,7 +51,10 @@ const (
 
 // memory returns what the next attempt is to know of this one and those before.
 func (a *attempt) memory() json.RawMessage {
-	m := memory{Attempts: a.number, Previous: traceparent(a.span.SpanContext())}
+	m := memory{Version: memoryVersion, Last: a.in.delivery.Attempt, Refused: a.in.past.Refused, Previous: traceparent(a.span.SpanContext())}
+	if errors.Is(a.in.broken, durable.ErrVersion) {
+		m.Refused++
+	}
 	history := a.history
 	if over := len(history) - maxMemory; over > 0 { // as in remember, the middle is worth least
 		history = slices.Delete(slices.Clone(history), maxMemory/2, maxMemory/2+over)
@@ -56,9 +72,27 @@ func (a *attempt) memory() json.RawMessage {
 	return data
 }
 
-// recall reads what the attempts before remembered.
+// recall has the task remember what the attempts before left to it.
+func (t *task) recall(d durable.Delivery) {
+	m := recall(d.State)
+	switch {
+	case m.Version == 0 && len(d.State) > 0: // of a release that we can't read: who knows
+	case d.Attempt <= m.Last: // an operator's retry has the queue count anew
+		m.Last, m.Refused, m.lost = 0, 0, d.Attempt-1
+	default:
+		m.lost = d.Attempt - 1 - m.Last
+	}
+	if t.in.broken == nil && m.lost >= maxLost {
+		t.in.broken = fmt.Errorf("%w: %d of them", ErrAttemptsLost, m.lost)
+	}
+	t.in.past = m
+	t.history, t.prev = m.restore()
+	t.attempt.Store(int32(min(max(d.Attempt-m.Refused, 1)-1, 1<<30)))
+}
+
+// recall reads a memory; the zero memory if it can't be read.
 func recall(state json.RawMessage) (m memory) {
-	if len(state) == 0 || json.Unmarshal(state, &m) != nil {
+	if len(state) == 0 || json.Unmarshal(state, &m) != nil || m.Version != memoryVersion {
 		return memory{}
 	}
 	return m

@@ -82,8 +82,9 @@ func Relation(r Rel) Option {
 
 // LeanContext keeps of the scheduling context only its span context, its baggage and
 // the values of Config.Keep, so that a waiting task does not hold on to the memory of
-// its request. It is always so for tasks with a Delay and for durable ones. An immediate task with a lean
-// context belongs to no request: what it schedules itself, it schedules with Go.
+// its request. It is always so for tasks with a Delay and for durable ones. An immediate
+// task with a lean context belongs to no request: what it schedules itself, it schedules
+// with Go.
 func LeanContext() Option {
 	return option(func(s *settings) { s.lean = true })
 }

@@ -32,7 +32,7 @@ func packAttribute(kv attribute.KeyValue) durable.Attribute {
 		v = texts(kv.Value.AsFloat64Slice(), formatFloat)
 	case attribute.STRING:
 		v = kv.Value.AsString()
-	default: // what a later OpenTelemetry brings keeps its text
+	default: // bytes, maps and what mixes types keep their text
 		a.Type, v = attribute.STRING.String(), fmt.Sprint(kv.Value.AsInterface())
 	}
 	a.Value, _ = json.Marshal(v) // none of these can fail

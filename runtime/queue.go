@@ -29,6 +29,7 @@ type queue struct {
 	tally   tally
 	live    list   // admitted and not settled
 	guests  int    // of them, those that an engine delivered: they have no slot
+	extra   int    // workers that they have, beyond limit
 	backlog fifo   // ready, while all workers are busy
 	timers  timers // delayed and retrying
 	workers int
@@ -78,11 +79,12 @@ func (q *queue) adopt(t *task) bool {
 	return true
 }
 
-// enqueued counts a task that never needed a slot, as it went to an engine at once.
-func (q *queue) enqueued(t *task) {
+// enqueued settles a task that never needed a slot, as it went to an engine at once.
+func (q *queue) enqueued(t *task, f fate) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.count(t, enqueued, +1)
+	t.state = settled // a Cancel finds nothing to do
+	q.count(t, f, +1)
 	t.publish(nil)
 }
 
@@ -156,9 +158,14 @@ func (q *queue) due() {
 	q.timers.arm()
 }
 
-// readyLocked hands t to an idle worker or a new one, or lets it wait for one.
+// readyLocked hands t to an idle worker or a new one, or lets it wait for one. One that an
+// engine delivered does not wait: it is this process's as long as it is here, and the
+// engine, which bounds how many there are, can't know that they don't run.
 func (q *queue) readyLocked(t *task) {
 	retry := t.state == retrying
+	if t.in != nil {
+		q.extra++
+	}
 	t.state, t.readyAt = ready, q.now()
 	if n := len(q.idle); n > 0 {
 		w := q.idle[n-1] // the one that ran last: its stack is warm
@@ -167,7 +174,7 @@ func (q *queue) readyLocked(t *task) {
 		w.next <- t // has room for one, so this never blocks
 		return
 	}
-	if q.workers < q.limit {
+	if q.workers < q.limit+q.extra || t.in != nil {
 		q.workers++
 		q.takeLocked(t, retry)
 		go q.run(newWorker(t))
@@ -192,6 +199,11 @@ func (q *queue) takeLocked(t *task, retry bool) {
 // to end.
 func (q *queue) next(w *worker) *task {
 	q.mu.Lock()
+	if q.workers > q.limit+q.extra { // it was there for one that an engine delivered
+		q.workers--
+		q.mu.Unlock()
+		return nil
+	}
 	for t := q.backlog.pop(); t != nil; t = q.backlog.pop() {
 		if t.state != ready { // settled while it waited
 			continue
@@ -226,6 +238,9 @@ func (q *queue) leaveLocked(t *task) {
 	switch t.state {
 	case running:
 		q.count(t, inFlight, -1)
+		if t.in != nil {
+			q.extra--
+		}
 	case retrying:
 		q.timers.remove(t)
 		q.count(t, waitingRetry, -1)

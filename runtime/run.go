@@ -3,7 +3,8 @@ package postlude
 import "context"
 
 // Run is the handle of a scheduled task. It is a small value; copies are of the same
-// task. It may be kept or thrown away: the task does not depend on it.
+// task. It may be kept or thrown away: the task does not depend on it. The Run of a durable
+// task is that of its enqueueing, see Durable: another process may run the task.
 type Run struct{ t *task }
 
 // closed is a channel for questions about a Run of no task, and those that are answered

@@ -41,11 +41,12 @@ const (
 // Config describes a Runtime. The zero Config is a good one.
 type Config struct {
 	// Workers is how many tasks run at once, at most. Workers are goroutines that are
-	// started when they are needed and end when they are idle. 0: DefaultWorkers.
+	// started when they are needed and end when they are idle. Durable tasks that an engine
+	// delivers have as many again: neither kind holds up the other. 0: DefaultWorkers.
 	Workers int
 	// Queue is how many tasks are admitted and not finished, at most: pending, delayed,
-	// running, waiting for a retry. Scheduling one more fails with ErrQueueFull.
-	// 0: DefaultQueue.
+	// running, waiting for a retry. Scheduling one more fails with ErrQueueFull. Durable
+	// tasks count while they wait for their timing. 0: DefaultQueue.
 	Queue int
 	// Grace is how long Shutdown lets unshielded tasks go on before it cancels them.
 	Grace time.Duration
@@ -55,7 +56,8 @@ type Config struct {
 	// Of the durable tasks, the runtime runs those that are here.
 	Tasks []Definition
 	// Engine is the queue of durable tasks. New begins to take jobs from it, if Tasks has
-	// durable ones; Shutdown ends that. It is for its opener to close, after Shutdown.
+	// durable ones, and they may start before it returns; Shutdown ends that. It is for its
+	// opener to close, after Shutdown.
 	Engine durable.Engine
 	// EnqueueOnly keeps the runtime from running durable tasks: for a web server whose
 	// durable tasks are run by other processes.
@@ -94,7 +96,8 @@ type Config struct {
 	// whether they are set before New or after.
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
-	// Propagator carries trace context and baggage through the queue of durable tasks.
+	// Propagator carries trace context and baggage through the queue of durable tasks. Of
+	// the scheduling context, it sees no other values after the response than those of Keep.
 	// nil: otel's global one, or W3C's Trace Context and Baggage if none is set there.
 	Propagator propagation.TextMapPropagator
 }
@@ -208,9 +211,11 @@ func (rt *Runtime) checkTasks() (errs []error) {
 			continue
 		}
 		ps, err := rt.plansOf(Job{def: d.definition()})
+		if err == nil {
+			err = ps.checkDefinition()
+		}
 		if err == nil && ps.base.durable {
 			rt.known[ps.name] = ps
-			err = rt.checkDefinition(ps.def)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("in Config.Tasks[%d]: %w", i, err))

@@ -37,8 +37,9 @@ func (t timing) String() string {
 // keeps ctx's values, span and baggage, but not its cancellation: it lives on when the
 // client has gone.
 //
-// Go does not block, unless the task is Durable. It fails with ErrQueueFull, ErrShuttingDown, ErrNoRuntime or
-// ErrInvalidTask; then the task will not run.
+// It fails with ErrQueueFull, ErrShuttingDown, ErrNoRuntime or ErrInvalidTask; then the
+// task will not run. It does not block, unless the task is Durable: then it fails with the
+// engine's error, too, or ErrNotDurable or ErrNoEngine.
 func Go(ctx context.Context, j Job, opts ...Option) (Run, error) {
 	return schedule(ctx, immediate, j, opts)
 }
@@ -85,6 +86,9 @@ func schedule(ctx context.Context, when timing, j Job, opts []Option) (Run, erro
 		err = sc.rt.queue.admit(t)
 	} else {
 		err = sc.req.admit(t)
+	}
+	if t.out != nil && err == ErrShuttingDown { // nobody has to run it here
+		return sc.rt.enqueueNow(ctx, t)
 	}
 	if err != nil {
 		sc.rt.rejected(ctx, t, err)
@@ -167,7 +171,7 @@ func (rt *Runtime) newTask(ctx context.Context, sc *scope, when timing, j Job, o
 			return nil, fmt.Errorf("%w %q: %w", ErrInvalidTask, j.label(), err)
 		}
 	}
-	if set.durable || len(opts) > 0 {
+	if set.durable || set.queueOptions != rt.defaults.queueOptions {
 		if err := ps.checkDurable(set); err != nil {
 			return nil, err
 		}

@@ -41,6 +41,9 @@ var (
 	ErrVersion = errors.New("durable: the envelope is of a version that this process does not know")
 	// ErrDamaged: nobody can read it.
 	ErrDamaged = errors.New("durable: the envelope is damaged")
+	// ErrArguments: the arguments are not what the task's definition takes. They may be of
+	// another release.
+	ErrArguments = errors.New("durable: the stored arguments don't fit the task's definition")
 )
 
 // Encode returns the envelope as a JSON object, in the current version.

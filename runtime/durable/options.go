@@ -33,7 +33,7 @@ type Options struct {
 }
 
 // Option is a setting of the queue, for a definition (postlude.Durable) or a single call
-// (postlude.Enqueue).
+// (postlude.Queueing).
 type Option func(*Options)
 
 // Queue names the queue. Queues are worked side by side, so that one kind of work can't
@@ -50,8 +50,9 @@ func At(t time.Time) Option { return func(o *Options) { o.At = t } }
 
 // Unique enqueues the job only if there is none of the same task and key, in whichever
 // queue: not one that waits or runs, nor one that is done, for as long as the engine keeps
-// that. One that failed or was canceled does not count. Scheduling is no error then; the
-// Run has the id of the job that is there, whose option decides.
+// that. One that failed or was canceled does not count. Scheduling is no error then, and
+// the option of the job that is there decides. The Run of a task that is enqueued when it is
+// scheduled has the id of that job.
 func Unique(key string) Option {
 	return func(o *Options) { o.Unique, o.UniqueUntilDone = key, false }
 }

@@ -78,7 +78,7 @@ func TestEnqueueRefuses(t *testing.T) {
 			"a priority":     {job("task", durable.Priority(9)), "priority"},
 		} {
 			_, err := b.Enqueue(bg, c.job)
-			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "enqueueing task") {
+			if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "riverdurable: ") {
 				t.Errorf("%s: %v", name, err)
 			}
 		}

@@ -140,7 +140,7 @@ func TestServerGone(t *testing.T) {
 	srv.Stop()
 	ctx, cancel := context.WithTimeout(bg, 2*time.Second)
 	defer cancel()
-	if _, err := b.Enqueue(ctx, job("task")); err == nil || !strings.Contains(err.Error(), `enqueueing task "task"`) {
+	if _, err := b.Enqueue(ctx, job("task")); err == nil || !strings.HasPrefix(err.Error(), "riverdurable: ") {
 		t.Errorf("%v", err)
 	}
 	eventually(t, "the attempt was canceled", func() bool { return h.running.Load() == 0 })
