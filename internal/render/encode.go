@@ -10,7 +10,7 @@ const (
 	// Redacted stands for a value that is masked.
 	Redacted = "[REDACTED]"
 
-	ellipsis = "…"
+	ellipsis  = "…"
 	cut       = `"…"`     // what stands for a value that doesn't fit
 	cutKey    = `"…":"…"` // what stands for the fields that don't fit
 	maxKey    = 120       // bytes of a key, before it is escaped
