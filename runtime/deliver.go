@@ -24,6 +24,7 @@ import (
 // incoming is what a durable task has that the queue delivered.
 type incoming struct {
 	delivery durable.Delivery
+	carrier  map[string]string
 	past     memory
 	waited   time.Duration // in the queue, since it could have been delivered
 	broken   error         // why the task can't be attempted
@@ -42,7 +43,7 @@ func (rt *Runtime) deliver(ctx context.Context, d durable.Delivery) durable.Outc
 		return durable.Outcome{Action: durable.Retry, Delay: time.Minute, Error: "the task is not in Config.Tasks of this process"}
 	}
 	t := rt.received(ps, d)
-	done, values := Run{t}.Done(), t.ctx
+	done, values := Run{t}.Done(), t.ctx // both are others' to change from here on
 	if !rt.queue.adopt(t) {
 		return durable.Outcome{}
 	}
@@ -65,6 +66,7 @@ func (rt *Runtime) received(ps *plans, d durable.Delivery) *task {
 	if in.broken == nil {
 		in.broken = err
 	}
+	in.carrier = e.Carrier
 	set := ps.base.delivered(e, d)
 	t := &task{plan: ps.plan(parseTiming(e.Timing), set), set: set, in: in, job: Job{def: ps.def}}
 	if t.id, _ = parseID(e.ID); e.ID == "" {
@@ -72,31 +74,37 @@ func (rt *Runtime) received(ps *plans, d durable.Delivery) *task {
 	}
 	t.recall(d)
 	t.ctx = context.WithValue(context.Background(), scopeKey, &scope{rt: rt})
-	// What follows is user code, which may end its goroutine, and this one is the engine's.
-	if err := within(t.ctx, 0, func(base context.Context) error { return rt.open(base, t, e) }); err != nil && in.broken == nil {
-		in.broken = err
-	}
-	t.link = trace.SpanContextFromContext(t.ctx)
 	return t
 }
 
-// open decodes what application code encoded: trace context, baggage and arguments. Arguments
-// that can't be decoded are shown as a stranger's, as nothing tells what in them is secret.
-func (rt *Runtime) open(base context.Context, t *task, e durable.Envelope) error {
-	data := t.in.delivery.Args
+// open decodes what application code encoded: trace context, baggage and arguments. It is
+// for the worker, as that survives what such code does. Arguments that can't be decoded
+// are shown as a stranger's: nothing tells what in them is secret.
+func (a *attempt) open() {
+	t, base := a.task, a.task.ctx
+	p := panics.Try(func() {
+		if ctx := t.rt.propagator().Extract(base, propagation.MapCarrier(t.in.carrier)); ctx != nil {
+			t.ctx = ctx
+		}
+	})
+	if p != nil {
+		a.Context = base
+		t.rt.telemetryFailed(a, "extracting the trace context", p)
+	}
+	t.link = trace.SpanContextFromContext(t.ctx)
+	var err error
+	if p := panics.Try(func() { t.job.args, err = t.job.def.decode(t.in.delivery.Args) }); p != nil {
+		err = p
+	}
+	if err == nil {
+		return
+	}
 	var raw any
-	_ = json.Unmarshal(data, &raw)
+	_ = json.Unmarshal(t.in.delivery.Args, &raw)
 	t.job.args = masked(raw)
-	var ctx context.Context
-	if p := panics.Try(func() { ctx = rt.propagator().Extract(base, propagation.MapCarrier(e.Carrier)) }); p == nil && ctx != nil {
-		t.ctx = ctx
+	if t.in.broken == nil {
+		t.in.broken = fmt.Errorf("%w: %w", durable.ErrArguments, err)
 	}
-	args, err := t.job.def.decode(data)
-	if err != nil {
-		return fmt.Errorf("%w: %w", durable.ErrArguments, err)
-	}
-	t.job.args = args
-	return nil
 }
 
 // delivered is the definition's settings with what the envelope has of the call's.

@@ -44,14 +44,17 @@ func (rt *Runtime) prepare(ctx context.Context, sc *scope, t *task, ps *plans) e
 	if err != nil {
 		return fmt.Errorf("%w: the arguments of task %q: %w", ErrNotDurable, t.name, err)
 	}
-	now := time.Now()
 	o := &outgoing{
 		job:      durable.Job{Task: t.name, Args: args, Options: t.set.queueing},
 		envelope: t.set.envelope(ps.base),
 	}
-	o.envelope.ID, o.envelope.Timing, o.envelope.Scheduled = t.ID(), t.when.String(), now.UTC()
-	if at := now.Add(t.set.delay); t.set.delay > 0 && at.After(o.job.At) {
-		o.job.At = at
+	if o.envelope.ID = t.ID(); t.when != immediate {
+		o.envelope.Timing = t.when.String()
+	}
+	if t.set.delay > 0 {
+		if at := time.Now().Add(t.set.delay); at.After(o.job.At) {
+			o.job.At = at
+		}
 	}
 	t.out = o
 	t.ctx = rt.lean(ctx, sc, t.when)

@@ -109,6 +109,7 @@ func (rt *Runtime) conclude(w *worker) {
 func (a *attempt) begin() {
 	a.queued = time.Duration(a.rt.queue.now() - a.readyAt)
 	if a.in != nil {
+		a.open()
 		a.queued, a.err = a.queued+a.in.waited, a.in.broken
 	}
 	ctx, cancel := context.WithCancelCause(a.task.ctx)

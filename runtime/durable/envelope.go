@@ -16,9 +16,8 @@ const Version = 1
 // it has those that the call made: what the definition says is the worker's to know.
 type Envelope struct {
 	Version    int            `json:"v"`
-	ID         string         `json:"id"` // the task's, a UUID
-	Timing     string         `json:"timing,omitempty"`
-	Scheduled  time.Time      `json:"scheduled,omitzero"`
+	ID         string         `json:"id"`               // the task's, a UUID
+	Timing     string         `json:"timing,omitempty"` // "": immediate
 	Shield     *bool          `json:"shield,omitempty"`
 	Timeout    *time.Duration `json:"timeout,omitempty"`  // nanoseconds
 	Relation   *uint8         `json:"relation,omitempty"` // postlude.Rel
@@ -54,21 +53,9 @@ func (e Envelope) Encode() (json.RawMessage, error) {
 
 // Decode reads an envelope. The error is an ErrVersion or an ErrDamaged.
 func Decode(data json.RawMessage) (Envelope, error) {
-	// The version first: of the rest of another version, anything may be different.
-	var v struct {
-		Version *int `json:"v"`
-	}
-	switch err := json.Unmarshal(data, &v); {
-	case err != nil:
-		return Envelope{}, fmt.Errorf("%w: %w", ErrDamaged, err)
-	case v.Version == nil || *v.Version < 1:
-		return Envelope{}, fmt.Errorf("%w: it has no version", ErrDamaged)
-	case *v.Version > Version:
-		return Envelope{}, fmt.Errorf("%w: %d, the newest known is %d: deploy the newer release here, too", ErrVersion, *v.Version, Version)
-	}
 	var e Envelope
-	if err := json.Unmarshal(data, &e); err != nil {
-		return Envelope{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+	if err := json.Unmarshal(data, &e); err != nil || e.Version != Version {
+		return Envelope{}, refusal(data, err)
 	}
 	if !isUUID(e.ID) {
 		return Envelope{}, fmt.Errorf("%w: the id %.40q is no UUID", ErrDamaged, e.ID)
@@ -77,6 +64,23 @@ func Decode(data json.RawMessage) (Envelope, error) {
 		return Envelope{}, fmt.Errorf("%w: the timeout is negative", ErrDamaged)
 	}
 	return e, nil
+}
+
+// refusal tells why an envelope can't be read. Of another version anything may be
+// different, but for the version itself.
+func refusal(data json.RawMessage, err error) error {
+	var v struct {
+		Version *int `json:"v"`
+	}
+	switch other := json.Unmarshal(data, &v); {
+	case other != nil:
+		return fmt.Errorf("%w: %w", ErrDamaged, other)
+	case v.Version == nil || *v.Version < 1:
+		return fmt.Errorf("%w: it has no version", ErrDamaged)
+	case *v.Version > Version:
+		return fmt.Errorf("%w: %d, the newest known is %d: deploy the newer release here, too", ErrVersion, *v.Version, Version)
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
 func isUUID(s string) bool {

@@ -16,7 +16,7 @@ const someID = "019c3a7e-0000-7000-8000-000000000001"
 func whole() durable.Envelope {
 	shield, timeout, relation := true, 3*time.Second, uint8(1)
 	return durable.Envelope{
-		Version: durable.Version, ID: someID, Timing: "after_response", Scheduled: time.Unix(1, 2).UTC(),
+		Version: durable.Version, ID: someID, Timing: "after_response",
 		Shield: &shield, Timeout: &timeout, Relation: &relation,
 		Attributes: []durable.Attribute{{Key: "shop", Type: "STRING", Value: json.RawMessage(`"berlin"`)}},
 		Carrier:    map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "baggage": "a=b"},
@@ -40,7 +40,7 @@ func TestEnvelopeRoundTrip(t *testing.T) {
 // TestEnvelopeGolden: the first version is read for as long as there are jobs of it.
 func TestEnvelopeGolden(t *testing.T) {
 	const golden = `{"v":1,"id":"019c3a7e-0000-7000-8000-000000000001","timing":"after_response",` +
-		`"scheduled":"1970-01-01T00:00:01.000000002Z","shield":true,"timeout":3000000000,"relation":1,` +
+		`"shield":true,"timeout":3000000000,"relation":1,` +
 		`"attributes":[{"k":"shop","t":"STRING","v":"berlin"}],` +
 		`"carrier":{"baggage":"a=b","traceparent":"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}`
 	data, err := whole().Encode()
