@@ -38,11 +38,11 @@ func cpu() string {
 	return "unknown"
 }
 
-// load is how busy the machine is, measurements included.
-func load() string {
-	text, _ := os.ReadFile("/proc/loadavg") // there is none on other systems
-	averages := strings.Fields(string(text))
-	return strings.Join(averages[:min(3, len(averages))], " ")
+// load is how busy the machine has been in the last minute, measurements included.
+func load() (average float64) {
+	text, _ := os.ReadFile("/proc/loadavg")  // there is none on other systems
+	_, _ = fmt.Sscan(string(text), &average) // it stays 0
+	return average
 }
 
 func moduleVersion(path string) string {

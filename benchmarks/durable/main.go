@@ -73,6 +73,7 @@ func run(ctx context.Context, o options) (err error) {
 	if r.rounds = o.rounds; r.rounds < 1 {
 		return fmt.Errorf("-rounds is %d: it must be 1 at least", r.rounds)
 	}
+	before := load()
 	if err := r.warmUp(ctx); err != nil {
 		return err
 	}
@@ -80,6 +81,7 @@ func run(ctx context.Context, o options) (err error) {
 	if err != nil {
 		return err
 	}
+	done.before = before
 	fmt.Printf("\n%s\n%s", done.tables(), done.everyRound())
 	if o.out == "" && o.only == "" && o.rounds >= full.rounds {
 		o.out = reportFile // a part must not replace the whole
@@ -94,7 +96,7 @@ func run(ctx context.Context, o options) (err error) {
 // loaded and learned then.
 func (r runner) warmUp(ctx context.Context) error {
 	r.scale, r.progress = smoke, func(string, ...any) {}
-	_, err := r.run(ctx)
+	_, _, err := r.run(ctx)
 	return err
 }
 
@@ -108,10 +110,9 @@ func (r runner) report(ctx context.Context) (report, error) {
 		}
 		out.backends, out.about = append(out.backends, b.name()), append(out.about, lines...)
 	}
-	out.loads[0] = load()
 	var err error
-	out.results, err = r.run(ctx)
-	out.loads[1], out.took = load(), time.Since(out.began)
+	out.results, out.loads, err = r.run(ctx)
+	out.took = time.Since(out.began)
 	return out, err
 }
 

@@ -82,9 +82,10 @@ type runner struct {
 
 // run measures each in all rounds. In a round, the variants of a measurement come one
 // after another, in random order: what else the machine does, meets them alike.
-func (r runner) run(ctx context.Context) (results, error) {
-	out := results{}
+func (r runner) run(ctx context.Context) (out results, loads []float64, err error) {
+	out = results{}
 	for round := range r.rounds {
+		loads = append(loads, load())
 		for _, b := range r.backends {
 			for _, m := range r.measurements() {
 				for _, i := range rand.Perm(len(m.variants)) {
@@ -94,7 +95,7 @@ func (r runner) run(ctx context.Context) (results, error) {
 					}
 					values, err := r.once(ctx, b, m, m.variants[i])
 					if err != nil {
-						return nil, fmt.Errorf("%s: %s: %s: %w", k.backend, k.measurement, k.variant, err)
+						return nil, nil, fmt.Errorf("%s: %s: %s: %w", k.backend, k.measurement, k.variant, err)
 					}
 					out[k] = append(out[k], values)
 					r.progress("round %d of %d: %-10s %-22s %-20s %.5g\n", round+1, r.rounds, k.backend, k.measurement, k.variant, values)
@@ -102,7 +103,7 @@ func (r runner) run(ctx context.Context) (results, error) {
 			}
 		}
 	}
-	return out, nil
+	return out, append(loads, load()), nil
 }
 
 // once makes one measurement, on a database of its own.

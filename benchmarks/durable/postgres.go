@@ -43,8 +43,12 @@ func (p *postgresServer) about(ctx context.Context) ([]string, error) {
 		return conn.QueryRow(ctx, `SELECT current_setting('server_version'), current_setting('fsync'),
 			current_setting('synchronous_commit'), current_setting('shared_buffers')`).Scan(&version, &fsync, &commit, &buffers)
 	})
-	return []string{fmt.Sprintf("PostgreSQL %s (pgx %s, %d connections at most): fsync=%s, synchronous_commit=%s, shared_buffers=%s",
-		version, moduleVersion("github.com/jackc/pgx/v5"), postgresConns, fsync, commit, buffers)}, err
+	note := ""
+	if fsync == "off" {
+		note = "; so commits don't wait for the disk, and what Postlude adds counts for more than in production"
+	}
+	return []string{fmt.Sprintf("PostgreSQL %s (pgx %s, %d connections at most): fsync=%s, synchronous_commit=%s, shared_buffers=%s%s",
+		version, moduleVersion("github.com/jackc/pgx/v5"), postgresConns, fsync, commit, buffers, note)}, err
 }
 
 func (p *postgresServer) open(ctx context.Context, v variant) (queue, error) {

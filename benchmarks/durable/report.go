@@ -15,7 +15,8 @@ type report struct {
 	command  string
 	began    time.Time
 	took     time.Duration
-	loads    [2]string // before and after
+	before   float64   // the load, when nothing was measured yet
+	loads    []float64 // at the start of each round, and at the end
 }
 
 // comparison is Postlude beside raw River on the same settings, in one figure.

@@ -32,4 +32,10 @@
 // That connection has to be one: a pooler that hands out another server connection for
 // each transaction (PgBouncer in transaction mode) loses the lock, and says nothing. Give
 // a direct way with LockConnection then; River's notifications need one, too.
+//
+// River's tables must be Postlude's alone: the River of another application would discard
+// long jobs as stuck after an hour, and when it leads, nobody does what only Postlude's
+// leader does; Postlude's in turn deletes its old jobs, and does not run its periodic ones.
+// An application that uses River itself gives one of the two a schema of its own, with the
+// search_path of its pool. Sessions warn when they see a leader that is not Postlude's.
 package riverdurable

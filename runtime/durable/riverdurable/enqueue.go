@@ -6,10 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivershared/uniquestates"
+	"github.com/riverqueue/river/rivershared/util/dbutil"
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/postlude/postlude/runtime/durable"
@@ -56,8 +60,11 @@ func (e *engine[TTx]) enqueue(ctx context.Context, j durable.Job) (durable.Recei
 	var res *rivertype.JobInsertResult
 	switch tx := durable.TxOf(ctx).(type) {
 	case nil:
-		res, err = e.client.Insert(ctx, args, opts)
+		res, err = e.insert(ctx, args, opts)
 	case TTx:
+		if v := reflect.ValueOf(tx); v.Kind() == reflect.Pointer && v.IsNil() {
+			return durable.Receipt{}, fmt.Errorf("%w: it is a nil %T", durable.ErrTx, tx)
+		}
 		res, err = e.client.InsertTx(ctx, tx, args, opts)
 	default:
 		err = fmt.Errorf("%w: it is a %T, and this engine needs a %s", durable.ErrTx, tx, e.txName)
@@ -75,6 +82,28 @@ func (e *engine[TTx]) enqueue(ctx context.Context, j durable.Job) (durable.Recei
 	return receipt, nil
 }
 
+const commitTimeout = 10 * time.Second
+
+// insert is River's Insert, but for the end of ctx: once the commit is on its way, it is too
+// late to say that nothing was stored, and the answer is waited for.
+func (e *engine[TTx]) insert(ctx context.Context, args raw, opts *river.InsertOpts) (*rivertype.JobInsertResult, error) {
+	tx, err := e.driver.GetExecutor().Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = dbutil.RollbackWithoutCancel(ctx, tx) }() // an error after Commit
+	res, err := e.client.InsertTx(ctx, e.driver.UnwrapTx(tx), args, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	late, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	defer cancel()
+	return res, tx.Commit(late)
+}
+
 var errClosed = errors.New("the engine is closed")
 
 // checkJob finds what the database would refuse, before a transaction is spoiled by it.
@@ -86,26 +115,19 @@ func (e *engine[TTx]) checkJob(j durable.Job) error {
 		return errors.New("the task has no name")
 	case len(j.Task) > durable.MaxTaskName:
 		return fmt.Errorf("the name has %d bytes, and River's table takes %d at most", len(j.Task), durable.MaxTaskName)
+	case !utf8.ValidString(j.Task) || strings.Contains(j.Task, "\x00"):
+		return fmt.Errorf("the name %q has a NUL, or is no UTF-8", j.Task)
 	case !json.Valid(j.Args):
 		return errors.New("the arguments are no JSON")
-	case e.refuseNUL && hasNUL(j.Args):
-		return errors.New(`the arguments have a \u0000 in a text, which PostgreSQL can't store`)
+	case len(j.Envelope) > 0 && !json.Valid(j.Envelope):
+		return errors.New("the envelope is no JSON")
+	}
+	if e.refuseNUL {
+		if err := checkJSONB(j.Args); err != nil {
+			return fmt.Errorf("PostgreSQL can't store the arguments: %w", err)
+		}
 	}
 	return j.Check()
-}
-
-// hasNUL tells whether valid JSON has an escaped NUL in a text.
-func hasNUL(text json.RawMessage) bool {
-	for i := 0; i+5 < len(text); i++ {
-		if text[i] != '\\' {
-			continue
-		}
-		if string(text[i+1:i+6]) == "u0000" {
-			return true
-		}
-		i++ // the next is escaped, and begins no escape itself
-	}
-	return false
 }
 
 // insertion completes what River inserts with what its options can't say.

@@ -17,6 +17,6 @@ func (s *session[TTx]) ID() string { return s.id }
 
 // Orphans returns a look for orphans, which releases them at the second.
 func (s *session[TTx]) Orphans() (look func()) {
-	seen := map[int64]orphan{}
-	return func() { s.adopt(context.Background(), seen, 0) }
+	var seen orphans
+	return func() { s.adopt(context.Background(), &seen, 0) }
 }

@@ -3,10 +3,7 @@ package riverdurable
 import (
 	"context"
 	"maps"
-	"slices"
 	"sync"
-
-	"github.com/riverqueue/river/riverdriver"
 )
 
 // flights are the attempts of a session: from when their rows were fetched until their
@@ -21,7 +18,7 @@ type flight struct {
 	cancel  context.CancelCauseFunc // nil until it begins
 	cause   error                   // of a cancellation before that
 	taken   bool                    // by another worker: its outcome is nobody's any more
-	leave   func()                  // gives its slot back; nil after that
+	leave   func()                  // gives its slot back; nil after its end
 }
 
 // add says false if an earlier attempt of the row is still in flight: one that was taken
@@ -65,13 +62,13 @@ func (fl *flight) end() {
 	}
 }
 
-// settle is for when the outcomes are stored.
+// settle is for when the outcomes are stored, or are nobody's. An attempt that goes on has
+// none: it is of a row whose outcome of before River repeats.
 func (f *flights) settle(ids []int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, id := range ids {
-		if fl := f.m[id]; fl != nil {
-			fl.end()
+		if fl := f.m[id]; fl != nil && fl.leave == nil {
 			delete(f.m, id)
 		}
 	}
@@ -138,27 +135,34 @@ func (f *flights) count() int {
 	return len(f.m)
 }
 
-// own returns the outcomes without those of flights that were taken.
-func (f *flights) own(p *riverdriver.JobSetStateIfRunningManyParams) *riverdriver.JobSetStateIfRunningManyParams {
+// own returns the outcomes without those of flights that were taken, or are settled: River
+// repeats all of a large batch when a part of it failed.
+func (f *flights) own(p *outcomes) *outcomes {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	isTaken := func(id int64) bool { fl := f.m[id]; return fl != nil && fl.taken }
-	if !slices.ContainsFunc(p.ID, isTaken) {
-		return p
-	}
-	q := &riverdriver.JobSetStateIfRunningManyParams{Now: p.Now, Schema: p.Schema}
-	for i, id := range p.ID {
-		if isTaken(id) {
-			continue
+	return pick(p, func(i int) bool {
+		fl := f.m[p.ID[i]]
+		return fl != nil && fl.leave == nil && !fl.taken
+	})
+}
+
+// judge marks the flights as taken whose rows are not held with their attempts.
+func (f *flights) judge(ids []int64, held map[int64]int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range ids {
+		if fl := f.m[id]; fl != nil && held[id] != fl.attempt {
+			fl.taken = true
 		}
-		q.ID = append(q.ID, id)
-		q.Attempt = append(q.Attempt, p.Attempt[i])
-		q.ErrData = append(q.ErrData, p.ErrData[i])
-		q.FinalizedAt = append(q.FinalizedAt, p.FinalizedAt[i])
-		q.MetadataDoMerge = append(q.MetadataDoMerge, p.MetadataDoMerge[i])
-		q.MetadataUpdates = append(q.MetadataUpdates, p.MetadataUpdates[i])
-		q.ScheduledAt = append(q.ScheduledAt, p.ScheduledAt[i])
-		q.State = append(q.State, p.State[i])
 	}
-	return q
+}
+
+// attempt is the number of the attempt; 0 if there is none in flight.
+func (f *flights) attempt(id int64) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if fl := f.m[id]; fl != nil {
+		return fl.attempt
+	}
+	return 0
 }

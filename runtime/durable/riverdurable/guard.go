@@ -2,8 +2,7 @@ package riverdurable
 
 import (
 	"context"
-	"errors"
-	"sync"
+	"log/slog"
 	"time"
 
 	"github.com/riverqueue/river/riverdriver"
@@ -33,7 +32,10 @@ type guard struct {
 	slots    chan struct{}                                // one for each attempt, in all queues together
 	stopping <-chan struct{}                              // no more fetches
 	running  func(context.Context) (map[int64]int, error) // the rows in the session's name
+	fence    fence                                        // nil if nobody else could take the rows
+	refused  func(error) bool                             // tells that the database will never take an outcome
 	lost     error                                        // what attempts are canceled with
+	log      *slog.Logger
 }
 
 // JobGetAvailable fetches jobs for free slots only, and waits for the first. River's
@@ -43,7 +45,8 @@ func (g *guard) JobGetAvailable(ctx context.Context, p *riverdriver.JobGetAvaila
 	if n == 0 {
 		return &riverdriver.JobGetAvailableResult{}, nil
 	}
-	if !g.claimed.isOpen() {
+	claimed := g.claimed.pass()
+	if claimed == nil {
 		g.leave(n)
 		return &riverdriver.JobGetAvailableResult{}, nil
 	}
@@ -57,33 +60,26 @@ func (g *guard) JobGetAvailable(ctx context.Context, p *riverdriver.JobGetAvaila
 		return res, err
 	}
 	g.leave(n - len(res.Jobs))
-	g.admit(ctx, res)
+	g.admit(ctx, res, claimed())
 	return res, nil
 }
 
 // admit takes the jobs into flight. One that still is, from an attempt that was taken from
-// the session, must wait: River can't have two attempts of a row.
-func (g *guard) admit(ctx context.Context, res *riverdriver.JobGetAvailableResult) {
+// the session, must wait: River can't have two attempts of a row. All must if the claim was
+// lost while they were fetched: nobody would cancel their attempts, and others may have them.
+func (g *guard) admit(ctx context.Context, res *riverdriver.JobGetAvailableResult, claimed bool) {
+	var refused []*rivertype.JobRow
 	admitted := res.Jobs[:0]
 	for _, row := range res.Jobs {
-		if g.flights.add(row.ID, row.Attempt, func() { g.leave(1) }) {
+		if claimed && g.flights.add(row.ID, row.Attempt, func() { g.leave(1) }) {
 			admitted = append(admitted, row)
 			continue
 		}
 		g.leave(1)
-		g.giveBack(ctx, row)
+		refused = append(refused, row)
 	}
 	res.Jobs = admitted
-}
-
-// giveBack makes a job available in a second. If that fails, it is found as an orphan.
-func (g *guard) giveBack(ctx context.Context, row *rivertype.JobRow) {
-	p := riverdriver.JobSetStateSnoozedAvailable(row.ID, time.Now().Add(time.Second), row.Attempt-1, nil)
-	_, _ = g.Executor.JobSetStateIfRunningMany(ctx, &riverdriver.JobSetStateIfRunningManyParams{
-		ID: []int64{p.ID}, Attempt: []*int{p.Attempt}, ErrData: [][]byte{nil}, FinalizedAt: []*time.Time{nil},
-		MetadataDoMerge: []bool{false}, MetadataUpdates: [][]byte{nil},
-		ScheduledAt: []*time.Time{p.ScheduledAt}, State: []rivertype.JobState{p.State},
-	})
+	g.giveBack(ctx, refused)
 }
 
 // enter takes up to n slots, and waits for the first. 0: the session stops.
@@ -114,49 +110,6 @@ func (g *guard) leave(n int) {
 	}
 }
 
-// JobSetStateIfRunningMany stores outcomes: those of attempts that are still the session's,
-// when it has its claim. It tries for as long as ctx lets it, and River then calls again.
-func (g *guard) JobSetStateIfRunningMany(ctx context.Context, p *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
-	for {
-		if err := g.claimed.wait(ctx); err != nil {
-			return nil, err
-		}
-		rows, err := g.store(ctx, p)
-		if err == nil {
-			g.flights.settle(p.ID)
-			g.announce(ctx, rows)
-			return rows, nil
-		}
-		if errors.Is(err, riverdriver.ErrClosedPool) || !sleep(ctx, storePause) {
-			return nil, err
-		}
-		// The answer alone may have been lost, and the rows be with others by now.
-		if _, err := g.flights.verify(func() (map[int64]int, error) { return g.running(ctx) }, g.lost); err != nil && !sleep(ctx, storePause) {
-			return nil, err
-		}
-	}
-}
-
-func (g *guard) store(ctx context.Context, p *riverdriver.JobSetStateIfRunningManyParams) ([]*rivertype.JobRow, error) {
-	own := g.flights.own(p)
-	if len(own.ID) == 0 {
-		return nil, nil
-	}
-	return g.Executor.JobSetStateIfRunningMany(ctx, own)
-}
-
-// announce wakes the workers of jobs that are to be tried again at once: River tells of
-// those that are inserted only. Without it, the next look finds them.
-func (g *guard) announce(ctx context.Context, rows []*rivertype.JobRow) {
-	queues, now := map[string]bool{}, time.Now()
-	for _, row := range rows {
-		if row.State == rivertype.JobStateAvailable && !row.ScheduledAt.After(now) {
-			queues[row.Queue] = true
-		}
-	}
-	_ = wake(ctx, g.Executor, queues)
-}
-
 // JobGetStuck finds none: River's rescuer goes by the time that a job has run, and discards
 // the jobs of others. That a worker is dead we know better.
 func (*guard) JobGetStuck(context.Context, *riverdriver.JobGetStuckParams) ([]*rivertype.JobRow, error) {
@@ -172,46 +125,5 @@ func sleep(ctx context.Context, d time.Duration) bool {
 		return false
 	case <-timer.C:
 		return true
-	}
-}
-
-// gate is open or closed, and can be waited for. The zero gate is closed.
-type gate struct {
-	mu     sync.Mutex
-	opened chan struct{} // closed when the gate opens; nil if nobody has waited
-	open   bool
-}
-
-func (g *gate) set(open bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.open = open; open && g.opened != nil {
-		close(g.opened)
-		g.opened = nil
-	}
-}
-
-func (g *gate) isOpen() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.open
-}
-
-func (g *gate) wait(ctx context.Context) error {
-	g.mu.Lock()
-	if g.open {
-		g.mu.Unlock()
-		return nil
-	}
-	if g.opened == nil {
-		g.opened = make(chan struct{})
-	}
-	opened := g.opened
-	g.mu.Unlock()
-	select {
-	case <-opened:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }

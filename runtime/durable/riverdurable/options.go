@@ -3,7 +3,9 @@ package riverdurable
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 
@@ -90,13 +92,19 @@ func ProcessID(id string) Option {
 		if id == "" || len(id) > maxProcessID {
 			c.fault("ProcessID(%q) has %d bytes, and must have 1 to %d", id, len(id), maxProcessID)
 		}
+		// A '/' divides an id from the number of a session: "web/2" is the second one of "web".
+		if strings.ContainsAny(id, "/\x00") || !utf8.ValidString(id) {
+			c.fault("ProcessID(%q) has a '/', a NUL or what is no UTF-8: use letters, digits, '-' and '.'", id)
+		}
 		c.processID = id
 		c.forPostgres = append(c.forPostgres, "ProcessID")
 	}
 }
 
 // LivenessGrace is for how long a process must have been without its lock before others
-// take its jobs; 5 s by default, at least 4. It is for PostgreSQL.
+// take its jobs; 5 s by default, at least 4. In the first three fifths of it a process tries
+// to have its lock back, in the rest its attempts, canceled, must end. It is for PostgreSQL,
+// and the same for all processes.
 func LivenessGrace(d time.Duration) Option {
 	return func(c *config) {
 		if d < minGrace {

@@ -41,6 +41,10 @@ func openPostgres(ctx context.Context, pool *pgxpool.Pool, cfg config) (*Postgre
 	if err := migratePostgres(ctx, driver, connect, cfg.checkOnly); err != nil {
 		return nil, err
 	}
+	var schema string
+	if err := pool.QueryRow(ctx, schemaOfTables).Scan(&schema); err != nil {
+		return nil, fmt.Errorf("finding the schema of River's tables: %w", err)
+	}
 	e, err := newEngine(cfg, driver, postgresDB{pool: pool, driver: driver}, postgresDialect)
 	if err != nil {
 		return nil, err
@@ -48,10 +52,15 @@ func openPostgres(ctx context.Context, pool *pgxpool.Pool, cfg config) (*Postgre
 	e.txName, e.refuseNUL = "pgx.Tx", true
 	p := &Postgres{e}
 	e.claim = func(ctx context.Context, s *session[pgx.Tx]) (claim, error) {
-		return claimPostgres(ctx, s, connect)
+		return claimPostgres(ctx, s, locking{connect: connect, keys: keySpace(schema)})
 	}
 	return p, nil
 }
+
+// schemaOfTables is where the search_path leads to. It need not be current_schema(), which
+// another role that shares the tables may have another of.
+const schemaOfTables = `SELECT nspname FROM pg_namespace JOIN pg_class ON pg_namespace.oid = relnamespace
+WHERE pg_class.oid = to_regclass('river_job')`
 
 // Close ends the use of the pool. It refuses to while a runtime works on it.
 func (p *Postgres) Close() error { return p.shut() }
@@ -73,6 +82,9 @@ func connector(pool *pgxpool.Pool, direct *pgx.ConnConfig) func(context.Context)
 	}
 }
 
+// migrateKey is the key of no session: those begin with a schema, and go on with idPrefix.
+const migrateKey = "postlude migrate"
+
 // migratePostgres has the processes that start at the same time migrate one by one.
 func migratePostgres(ctx context.Context, driver *riverpgxv5.Driver, connect func(context.Context) (*pgx.Conn, error), checkOnly bool) error {
 	const hint = "`river migrate-up --database-url postgres://…`"
@@ -84,7 +96,7 @@ func migratePostgres(ctx context.Context, driver *riverpgxv5.Driver, connect fun
 		return err
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // which frees the lock
-	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock(hashtextextended($1, 0))", idPrefix+"migrate"); err != nil {
+	if _, err := conn.Exec(ctx, "SELECT pg_advisory_lock(hashtextextended($1, 0))", migrateKey); err != nil {
 		return err
 	}
 	return migrate(ctx, driver, false, hint)

@@ -23,7 +23,7 @@ func hold(t *testing.T, url, id string) (release func()) {
 	t.Helper()
 	conn, err := pgx.Connect(bg, url)
 	must(t, err)
-	_, err = conn.Exec(bg, "SELECT pg_advisory_lock(hashtextextended($1, 0))", id)
+	_, err = conn.Exec(bg, "SELECT pg_advisory_lock(hashtextextended('public/' || $1, 0))", id)
 	must(t, err)
 	var once sync.Once
 	release = func() { once.Do(func() { must(t, conn.Close(bg)) }) }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
 
 	"github.com/postlude/postlude/runtime/durable"
 )
@@ -42,6 +43,7 @@ type session[TTx any] struct {
 	end       context.CancelFunc
 	stopping  chan struct{}
 	stopOnce  sync.Once
+	endOnce   sync.Once
 	patrolled sync.WaitGroup
 	done      chan struct{}
 	err       error // after done
@@ -71,23 +73,30 @@ func (e *engine[TTx]) newSession(w durable.Worker) (*session[TTx], error) {
 	}
 	s.guard = &guard{
 		Executor: e.driver.GetExecutor(), flights: flights{m: map[int64]*flight{}},
-		slots: make(chan struct{}, limit), stopping: s.stopping, lost: durable.ErrLost,
+		slots: make(chan struct{}, limit), stopping: s.stopping,
+		refused: e.store.dialect.isRefused, lost: durable.ErrLost, log: w.Logger,
 	}
 	if err := e.register(s); err != nil {
 		return nil, err
 	}
 	s.guard.running = func(ctx context.Context) (map[int64]int, error) { return e.store.running(ctx, s.id) }
+	if !e.exclusive() {
+		s.guard.fence = func(ctx context.Context, ids []int64, write func(riverdriver.Executor, map[int64]int) error) error {
+			return e.store.fence(ctx, s.id, ids, write)
+		}
+	}
 	return s, nil
 }
 
-// start has the claim first: a job must not be fetched before it is safe.
+// start has the claim first: a job must not be fetched before it is safe. From then on, the
+// claim says whether the session has it, and must not be overruled.
 func (s *session[TTx]) start(ctx context.Context, w durable.Worker) (err error) {
+	s.guard.claimed.set(true)
 	if s.engine.claim != nil {
 		if s.claim, err = s.engine.claim(ctx, s); err != nil {
 			return err
 		}
 	}
-	s.guard.claimed.set(true)
 	if s.client, err = river.NewClient(guardedDriver[TTx]{s.engine.driver, s.guard}, s.config(w)); err != nil {
 		return err
 	}
@@ -96,6 +105,7 @@ func (s *session[TTx]) start(ctx context.Context, w durable.Worker) (err error) 
 	err = s.client.Start(s.base)
 	if !unhook() {
 		err = errors.Join(err, ctx.Err())
+		s.fetchNoMore()
 		<-s.client.Stopped()
 	}
 	if err == nil {
@@ -106,7 +116,7 @@ func (s *session[TTx]) start(ctx context.Context, w durable.Worker) (err error) 
 
 func (s *session[TTx]) config(w durable.Worker) *river.Config {
 	e := s.engine
-	handler := &worker{do: w.Do, flights: &s.guard.flights, stopping: s.stopping}
+	handler := &worker{do: w.Do, flights: &s.guard.flights, stopping: s.stopping, log: w.Logger}
 	workers := river.NewWorkers()
 	for _, task := range tasksOf(w) {
 		river.AddWorkerArgs(workers, raw{kind: task}, river.Worker[raw](handler))
@@ -127,6 +137,13 @@ func (s *session[TTx]) config(w durable.Worker) *river.Config {
 }
 
 func (e *engine[TTx]) exclusive() bool { return e.claim == nil }
+
+// works tells whether the id is of a session.
+func (e *engine[TTx]) works(id string) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.sessions[id] != nil
+}
 
 // tasksOf returns the names, each once. River wants a worker, so that one who knows no task
 // gets one of a name that no job can have.
@@ -164,9 +181,16 @@ func (s *session[TTx]) queues(w durable.Worker) map[string]river.QueueConfig {
 	return queues
 }
 
+// fetchNoMore also wakes the producers that wait for a slot.
+func (s *session[TTx]) fetchNoMore() { s.stopOnce.Do(func() { close(s.stopping) }) }
+
 // abandon cleans up after a start that failed.
 func (s *session[TTx]) abandon() {
+	s.fetchNoMore()
 	s.end()
+	if s.client != nil {
+		s.releaseAll()
+	}
 	if s.claim != nil {
 		s.claim.release()
 	}
@@ -174,10 +198,8 @@ func (s *session[TTx]) abandon() {
 }
 
 func (s *session[TTx]) Stop(ctx context.Context) error {
-	s.stopOnce.Do(func() {
-		close(s.stopping)
-		go s.finish()
-	})
+	s.fetchNoMore()
+	s.endOnce.Do(func() { go s.finish() })
 	select {
 	case <-s.done:
 		return s.err
@@ -200,16 +222,17 @@ func (s *session[TTx]) finish() {
 	s.patrolled.Wait()
 	if n := s.guard.flights.count(); n > 0 {
 		s.err = fmt.Errorf("riverdurable: stopping: the outcomes of %d attempts could not be stored, which will be made again", n)
-		s.releaseAll()
 	}
+	s.releaseAll()
 	if s.claim != nil {
 		s.claim.release()
 	}
 	s.engine.unregister(s)
 }
 
-// releaseAll gives back what River could not. Should that fail, too, it is the same as if
-// the process had died.
+// releaseAll gives back what River could not, or never heard that it had: the answer to the
+// last fetch may have been lost. Should that fail, too, it is the same as if the process had
+// died, or the other sessions of the file find it.
 func (s *session[TTx]) releaseAll() {
 	ctx, cancel := context.WithTimeout(context.Background(), fetchTimeout)
 	defer cancel()

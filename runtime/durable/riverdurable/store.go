@@ -28,6 +28,7 @@ type dialect struct {
 	holder    string           // the id of the client that has a running row
 	canceled  string           // not null if somebody asked for the running row to be canceled
 	isTaken   func(error) bool // the error of a unique key that another row has
+	isRefused func(error) bool // the error of data that the database will never take
 }
 
 var postgresDialect = dialect{
@@ -39,6 +40,7 @@ var postgresDialect = dialect{
 	holder:    "attempted_by[array_upper(attempted_by, 1)]",
 	canceled:  "(metadata -> 'cancel_attempted_at')",
 	isTaken:   postgresTaken,
+	isRefused: postgresRefused,
 }
 
 // River keeps JSON in SQLite as a blob. A text that is no JSON somebody else put there, and
@@ -52,6 +54,7 @@ var sqliteDialect = dialect{
 	holder:    ifJSON("attempted_by", "json_extract(attempted_by, '$[#-1]')", "NULL"),
 	canceled:  ifJSON("metadata", "(metadata -> 'cancel_attempted_at')", "NULL"),
 	isTaken:   sqliteTaken,
+	isRefused: sqliteRefused,
 }
 
 func ifJSON(column, then, otherwise string) string {
@@ -126,6 +129,48 @@ func (s store) running(ctx context.Context, holder string) (map[int64]int, error
 	return attempts, err
 }
 
+// holders returns the ids and attempts of all running rows, by who has them; "" is nobody.
+func (s store) holders(ctx context.Context) (map[string]map[int64]int, error) {
+	held := map[string]map[int64]int{}
+	err := s.db.query(ctx, `SELECT `+s.heldBy()+`, id, attempt FROM river_job WHERE state = 'running'`, nil, func(scan scanner) error {
+		var holder string
+		var id int64
+		var attempt int
+		if err := scan(&holder, &id, &attempt); err != nil {
+			return err
+		}
+		if held[holder] == nil {
+			held[holder] = map[int64]int{}
+		}
+		held[holder][id] = attempt
+		return nil
+	})
+	return held, err
+}
+
+func (s store) heldBy() string { return "coalesce(" + s.dialect.holder + ", '')" }
+
+// fence is for PostgreSQL. The rows are locked in the order of their ids, as others lock
+// more than one, too.
+func (s store) fence(ctx context.Context, holder string, ids []int64, write func(riverdriver.Executor, map[int64]int) error) error {
+	const statement = `SELECT id, attempt FROM river_job WHERE id = ANY($1) AND state = 'running'
+AND attempted_by[array_upper(attempted_by, 1)] = $2 ORDER BY id FOR NO KEY UPDATE`
+	return s.db.inTx(ctx, func(tx database, river riverdriver.Executor) error {
+		held := make(map[int64]int, len(ids))
+		err := tx.query(ctx, statement, []any{ids, holder}, func(scan scanner) error {
+			var id int64
+			var attempt int
+			err := scan(&id, &attempt)
+			held[id] = attempt
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return write(river, held)
+	})
+}
+
 // release makes running rows available again, those for which the condition holds, and
 // wakes the workers of their queues. Rows that somebody asked to cancel are canceled. The
 // attempt counts; one that the column could not count on from would fail every fetch.
@@ -170,7 +215,7 @@ func wake(ctx context.Context, river riverdriver.Executor, queues map[string]boo
 // releaseHeld is release for rows of a client, of these attempts; nil: all of them.
 func (s store) releaseHeld(ctx context.Context, holder string, attempts map[int64]int) (n int, err error) {
 	err = s.db.inTx(ctx, func(tx database, river riverdriver.Executor) error {
-		held := s.dialect.holder + " = $1"
+		held := s.heldBy() + " = $1"
 		if attempts == nil {
 			n, err = s.release(ctx, tx, river, held, holder)
 			return err

@@ -204,11 +204,7 @@ func TestOrphan(t *testing.T) {
 			Orphans() func()
 		})
 		far := enqueue(t, b, job("task", durable.At(time.Now().Add(time.Hour))))
-		by := "jsonb('[\"" + session.ID() + "\"]')"
-		if b.isPG {
-			by = "ARRAY['" + session.ID() + "']"
-		}
-		b.exec("UPDATE river_job SET state = 'running', attempt = 1, attempted_by = " + by + " WHERE id = " + far.ID)
+		b.runBy(far.ID, session.ID())
 		look := session.Orphans()
 		look()
 		if state := b.state(far.ID); state != "running" {

@@ -2,8 +2,10 @@ package riverdurable
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -17,6 +19,7 @@ type worker struct {
 	do       func(ctx context.Context, d durable.Delivery) durable.Outcome
 	flights  *flights
 	stopping <-chan struct{}
+	log      *slog.Logger
 }
 
 // outcomeError is how River is told to try again or to give up.
@@ -45,14 +48,15 @@ func (w *worker) Work(ctx context.Context, job *river.Job[raw]) error {
 	default:
 	}
 	out := w.attempt(ctx, deliveryOf(job.JobRow))
-	if err := setMetadata(ctx, out); err != nil {
+	if err := w.setMetadata(ctx, job.ID, out); err != nil {
 		return err
 	}
 	return apply(job, out)
 }
 
 // attempt calls Do with a context of its own: the engine cancels it with causes that the
-// contract names, and River only if somebody canceled the job.
+// contract names, and River only if somebody canceled the job. What Do panics with, which it
+// must not, River stores as the text of an error.
 func (w *worker) attempt(ctx context.Context, d durable.Delivery) durable.Outcome {
 	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
@@ -65,11 +69,17 @@ func (w *worker) attempt(ctx context.Context, d durable.Delivery) durable.Outcom
 	})()
 	id, _ := parseID(d.ID)
 	w.flights.begin(id, cancel)
+	defer func() {
+		if v := recover(); v != nil {
+			panic(storable(fmt.Sprint(v)))
+		}
+	}()
 	return w.do(own, d)
 }
 
-// setMetadata has River store what the outcome leaves for later, whatever its action.
-func setMetadata(ctx context.Context, out durable.Outcome) error {
+// setMetadata has River store what the outcome leaves for later, whatever its action. A
+// State that is none would have the database refuse it all.
+func (w *worker) setMetadata(ctx context.Context, id int64, out durable.Outcome) error {
 	if out.Action == durable.Requeue {
 		return nil
 	}
@@ -79,6 +89,11 @@ func setMetadata(ctx context.Context, out durable.Outcome) error {
 		}
 	}
 	if out.State == nil {
+		return nil
+	}
+	if !json.Valid(out.State) {
+		w.log.LogAttrs(ctx, slog.LevelError, "riverdurable: the State of an Outcome is no JSON: the job keeps the one before. That is a bug of who made it",
+			slog.Int64("job", id), slog.String("state", storable(string(out.State))))
 		return nil
 	}
 	return river.MetadataSet(ctx, keyState, string(out.State))

@@ -1,0 +1,135 @@
+package riverdurable_test
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/postlude/postlude/internal/pgtest"
+	"github.com/postlude/postlude/runtime/durable"
+)
+
+// lateConn has a context end while the answer to a commit is on its way.
+type lateConn struct {
+	net.Conn
+	armed, sent *atomic.Pointer[context.CancelFunc]
+}
+
+func (c lateConn) Write(p []byte) (int, error) {
+	if cancel := c.armed.Load(); cancel != nil && bytes.Contains(p, []byte("commit")) {
+		c.sent.Store(cancel)
+	}
+	return c.Conn.Write(p)
+}
+
+func (c lateConn) Read(p []byte) (int, error) {
+	if cancel := c.sent.Swap(nil); cancel != nil {
+		time.Sleep(30 * time.Millisecond) // the server commits
+		(*cancel)()
+		time.Sleep(20 * time.Millisecond) // whoever watches the context notices
+	}
+	return c.Conn.Read(p)
+}
+
+// TestEndWhileCommitting: a job that is stored is no error, even if the caller went away.
+func TestEndWhileCommitting(t *testing.T) {
+	t.Parallel()
+	var armed, sent atomic.Pointer[context.CancelFunc]
+	b := postgresOn(t, poolWith(t, pgtest.Start(t).URL(), func(c *pgxpool.Config) {
+		dial := c.ConnConfig.DialFunc
+		c.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			return lateConn{conn, &armed, &sent}, err
+		}
+	}))
+	ctx, cancel := context.WithCancel(bg)
+	defer cancel()
+	armed.Store(&cancel)
+	r, err := b.Enqueue(ctx, job("task"))
+	armed.Store(nil)
+	if err != nil || ctx.Err() == nil {
+		t.Errorf("Enqueue: %v; the context: %v", err, ctx.Err())
+	}
+	if got := b.value("SELECT id FROM river_job"); got != r.ID {
+		t.Errorf("stored is %q, and the receipt says %q", got, r.ID)
+	}
+}
+
+// TestEndWhileEnqueuing: whenever the context ends, an error means that nothing is stored.
+func TestEndWhileEnqueuing(t *testing.T) {
+	each(t, nil, func(t *testing.T, b backend) {
+		stored := 0
+		for i := range 100 {
+			ctx, cancel := context.WithTimeout(bg, time.Duration(i)*20*time.Microsecond)
+			_, err := b.Enqueue(ctx, job("task"))
+			if err == nil {
+				stored++
+			} else if ctx.Err() == nil {
+				t.Fatal(err)
+			}
+			cancel()
+		}
+		var got int
+		must(t, json.Unmarshal([]byte(b.value("SELECT count(*) FROM river_job")), &got))
+		if got != stored {
+			t.Errorf("%d are stored, and %d were", got, stored)
+		}
+	})
+}
+
+func TestNilTx(t *testing.T) {
+	each(t, nil, func(t *testing.T, b backend) {
+		for _, tx := range []any{(*sql.Tx)(nil), (*pgxpool.Tx)(nil)} {
+			if _, err := b.Enqueue(durable.WithTx(bg, tx), job("task")); !errors.Is(err, durable.ErrTx) {
+				t.Errorf("%T: %v", tx, err)
+			}
+		}
+	})
+}
+
+// TestTxUnspoilt: what PostgreSQL would refuse is refused before, or the transaction of the
+// application could not go on. What is taken, it takes.
+func TestTxUnspoilt(t *testing.T) {
+	t.Parallel()
+	b := postgresBackend(t)
+	for args, ok := range map[string]bool{
+		`"\u0000"`: false, `"\\u0000"`: true, `"\\\u0000"`: false, `{"\u0000":1}`: false,
+		`"\ud800"`: false, `"\udc00"`: false, `"\ud83d\ude00"`: true, `"\uD83D\uDE00"`: true, `"\ud800\ud800"`: false,
+		`"\ud83d\\ude00"`: false, `"\ud800x"`: false, `"\ude00\ud83d"`: false, `"\ud83d\ude00\udc00"`: false,
+		`"\\ud800"`: true, `["\"\ud800"]`: false, "\"\xff\"": false, "\"\xed\xa0\x80\"": false, `"é😀"`: true,
+		`1e10000`: true, `-1.5E-10000`: true, `1e99999`: false, `1e-99999`: false, `[1,1e999999999999999999999]`: false,
+		strings.Repeat("1", 20_000): false, `{"e":"1e99999"}`: true, `[0,-0.5,1E+2,{"a":1e3}]`: true,
+	} {
+		tx, commit, _ := b.begin()
+		j := job("task")
+		j.Args = json.RawMessage(args)
+		if _, err := b.Enqueue(durable.WithTx(bg, tx), j); (err == nil) != ok {
+			t.Errorf("%.40s: %v", args, err)
+		}
+		enqueue(t, inTx{b, tx}, job("task"))
+		must(t, commit())
+	}
+	for _, name := range []string{"a\x00b", "\xff"} {
+		if _, err := b.Enqueue(bg, job(name)); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+			t.Errorf("the name %q: %v", name, err)
+		}
+	}
+}
+
+type inTx struct {
+	backend
+	tx any
+}
+
+func (e inTx) Enqueue(ctx context.Context, j durable.Job) (durable.Receipt, error) {
+	return e.backend.Enqueue(durable.WithTx(ctx, e.tx), j)
+}

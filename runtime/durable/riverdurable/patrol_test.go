@@ -1,0 +1,58 @@
+package riverdurable
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river/rivertype"
+)
+
+func TestOrphansLook(t *testing.T) {
+	var seen orphans
+	begin := time.Now()
+	for _, look := range []struct {
+		at        time.Duration // since the begin
+		strangers map[int64]int
+		due       map[int64]int
+	}{
+		{0, map[int64]int{1: 1, 2: 1}, nil},
+		{10, map[int64]int{1: 1, 2: 1}, nil},
+		{20, map[int64]int{1: 1, 2: 2, 3: 1}, nil}, // 2 was fetched again
+		{30, map[int64]int{1: 1, 2: 2}, map[int64]int{1: 1}},
+		{40, map[int64]int{2: 2, 3: 1}, nil}, // 3 was away
+		{50, map[int64]int{2: 2, 3: 1}, map[int64]int{2: 2}},
+		{100, map[int64]int{2: 2, 3: 1}, nil}, // the process stood still
+		{110, map[int64]int{2: 2}, nil},
+		{120, map[int64]int{2: 2}, nil},
+		{130, map[int64]int{2: 2}, map[int64]int{2: 2}},
+	} {
+		due := seen.look(look.strangers, begin.Add(look.at*time.Second), 30*time.Second)
+		if !maps.Equal(due, look.due) {
+			t.Errorf("after %d s: %v are due, not %v", look.at, due, look.due)
+		}
+	}
+}
+
+// TestOwn: outcomes are of attempts that have ended, are the session's, and are not settled:
+// River may repeat one when the row is in flight again.
+func TestOwn(t *testing.T) {
+	f := flights{m: map[int64]*flight{}}
+	p := &outcomes{}
+	for id := range int64(5) {
+		f.add(id, 1, func() {})
+		add(p, riverdriver.JobSetStateCompleted(id, time.Now(), nil))
+	}
+	for _, id := range []int64{0, 1, 2, 3} {
+		f.end(id)
+	}
+	f.judge([]int64{0, 1, 2}, map[int64]int{0: 1, 1: 2})
+	if own := f.own(p); len(own.ID) != 2 || own.ID[0] != 0 || own.ID[1] != 3 || len(own.State) != 2 || own.State[1] != rivertype.JobStateCompleted {
+		t.Errorf("%+v", own)
+	}
+	f.settle(p.ID)
+	if own := f.own(p); len(own.ID) != 0 || f.count() != 1 || f.attempt(4) != 1 {
+		t.Errorf("after settling, %v are own, and %d in flight", own.ID, f.count())
+	}
+}
