@@ -20,6 +20,7 @@ import (
 	"regexp"
 	"runtime/pprof"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -41,7 +42,7 @@ func main() {
 	flag.StringVar(&o.out, "o", "", "file for the report; default "+reportFile+", if it is a full one")
 	flag.StringVar(&o.cpuProfile, "cpuprofile", "", "file for a CPU profile of all that is measured")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o)
 	stop()
 	if err != nil {

@@ -74,7 +74,7 @@ func (e *engine[TTx]) enqueue(ctx context.Context, j durable.Job) (durable.Recei
 	}
 	receipt := durable.Receipt{ID: idOf(res.Job.ID)}
 	if res.UniqueSkippedAsDuplicate {
-		receipt.Duplicate = fromMetadata(res.Job.Metadata, keyEnvelope)
+		receipt.Duplicate, _ = fromMetadata(res.Job.Metadata)
 		if receipt.Duplicate == nil { // it tells that there was a job, whatever that is
 			receipt.Duplicate = json.RawMessage("{}")
 		}

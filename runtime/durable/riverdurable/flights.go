@@ -74,14 +74,17 @@ func (f *flights) settle(ids []int64) {
 	}
 }
 
-// cancelAll asks all attempts to end.
+// cancelAll asks all attempts to end, and says how many are asked for the first time.
 func (f *flights) cancelAll(cause error) (n int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, fl := range f.m {
+		if fl.cause == nil {
+			n++
+		}
 		fl.abort(cause)
 	}
-	return len(f.m)
+	return n
 }
 
 func (fl *flight) abort(cause error) {

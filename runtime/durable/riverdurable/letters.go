@@ -74,7 +74,7 @@ func readLetter(scan scanner) (durable.DeadLetter, error) {
 		return l, err
 	}
 	l.ID, l.Args = idOf(id), json.RawMessage(args)
-	l.Envelope, l.State = fromMetadata([]byte(metadata), keyEnvelope), fromMetadata([]byte(metadata), keyState)
+	l.Envelope, l.State = fromMetadata([]byte(metadata))
 	if l.Ready = ready; l.Enqueued.After(ready) {
 		l.Ready = l.Enqueued
 	}

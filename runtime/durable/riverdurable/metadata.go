@@ -23,15 +23,25 @@ func encodeMetadata(j durable.Job) ([]byte, error) {
 	return json.Marshal(map[string]string{keyEnvelope: string(j.Envelope)})
 }
 
-// fromMetadata returns the text at a key; nil if there is none, as in a row of somebody else's.
-func fromMetadata(metadata []byte, key string) json.RawMessage {
-	var all map[string]json.RawMessage
-	var text string
-	if json.Unmarshal(metadata, &all) != nil || all[key] == nil ||
-		json.Unmarshal(all[key], &text) != nil || text == "" {
+// fromMetadata returns the texts at our keys; nil where there is none, as in a row of
+// somebody else's.
+func fromMetadata(metadata []byte) (envelope, state json.RawMessage) {
+	var all struct {
+		Envelope json.RawMessage `json:"postlude_envelope"`
+		State    json.RawMessage `json:"postlude_state"`
+	}
+	if json.Unmarshal(metadata, &all) != nil {
+		return nil, nil
+	}
+	return text(all.Envelope), text(all.State)
+}
+
+func text(value json.RawMessage) json.RawMessage {
+	var s string
+	if len(value) == 0 || json.Unmarshal(value, &s) != nil || s == "" {
 		return nil
 	}
-	return json.RawMessage(text)
+	return json.RawMessage(s)
 }
 
 func deliveryOf(row *rivertype.JobRow) durable.Delivery {
@@ -39,14 +49,13 @@ func deliveryOf(row *rivertype.JobRow) durable.Delivery {
 	if row.CreatedAt.After(ready) {
 		ready = row.CreatedAt
 	}
+	envelope, state := fromMetadata(row.Metadata)
 	return durable.Delivery{
 		Job: durable.Job{
-			Task: row.Kind, Args: row.EncodedArgs,
-			Envelope: fromMetadata(row.Metadata, keyEnvelope),
-			Options:  durable.Options{Queue: row.Queue, Priority: row.Priority},
+			Task: row.Kind, Args: row.EncodedArgs, Envelope: envelope,
+			Options: durable.Options{Queue: row.Queue, Priority: row.Priority},
 		},
-		ID: idOf(row.ID), Attempt: row.Attempt, Ready: ready,
-		State: fromMetadata(row.Metadata, keyState),
+		ID: idOf(row.ID), Attempt: row.Attempt, Ready: ready, State: state,
 	}
 }
 

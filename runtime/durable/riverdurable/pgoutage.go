@@ -102,7 +102,7 @@ func (o *outage) expire(ctx context.Context) {
 		return
 	}
 	n := o.s.guard.flights.cancelAll(durable.ErrLost)
-	if o.expired {
+	if o.expired && n == 0 {
 		return
 	}
 	o.expired = true

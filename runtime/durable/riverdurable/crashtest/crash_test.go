@@ -77,8 +77,8 @@ func TestThreeWorkers(t *testing.T) {
 	stopped.signal(t, syscall.SIGSTOP)
 	killed.kill(t)
 	// Whatever the living one can have, it gets; the rest is held by the stopped one: what
-	// it runs, and what it has done and could not tell.
-	web.awaitRunning(t, 2*atOnce, slow*20*time.Second)
+	// it runs, and what it has done and could not tell, which is stored every 250 ms.
+	web.awaitRunning(t, 3*atOnce, slow*20*time.Second)
 	pause(t, 7*time.Second) // longer than the grace, in which a lock may be away
 	stopped.signal(t, syscall.SIGCONT)
 	s.await(t, many, slow*15*time.Second)
