@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
@@ -32,7 +33,10 @@ const escalateName = "Escalate"
 // from the span: it has no arguments, no Span, no History and no TraceURL. Shutdown and ForceFlush wait
 // for them.
 func Escalate(ns ...Notifier) ErrorHandler {
-	e := &escalation{ns: ns, slots: make(chan struct{}, maxServerEscalations), flushing: make(chan struct{}, 1)}
+	e := &escalation{
+		ns: ns, slots: make(chan struct{}, maxServerEscalations), flushing: make(chan struct{}, 1),
+		global: otel.Tracer(ScopeName),
+	}
 	e.seen.window = DefaultEscalationWindow
 	return e
 }
@@ -45,7 +49,8 @@ type escalation struct {
 	flushing chan struct{} // held by the flush that waits for them
 	seen     escalations
 	guard    guard
-	provider atomic.Value // providerBox: whose spans these are
+	tracer   atomic.Pointer[trace.Tracer] // of the provider whose spans these are
+	global   trace.Tracer                 // of otel's global one, for want of that
 }
 
 func (e *escalation) check() error {

@@ -224,3 +224,30 @@ func (n *slowNotifier) Notify(_ context.Context, f *postlude.Failure) error {
 	}
 	return nil
 }
+
+// endsOneMore is a processor that a request outlives: a span fails while the provider,
+// with its lock held, shuts the processor down.
+type endsOneMore struct {
+	postlude.ErrorHandler
+	span trace.Span
+}
+
+func (p endsOneMore) Shutdown(ctx context.Context) error {
+	p.span.End()
+	return p.ErrorHandler.Shutdown(ctx)
+}
+
+// TestEscalateWhileProviderStops: the notification needs nothing that the provider holds
+// while it waits for it.
+func TestEscalateWhileProviderStops(t *testing.T) {
+	n := new(notifier)
+	tp := sdktrace.NewTracerProvider()
+	p := &endsOneMore{ErrorHandler: postlude.Escalate(n)}
+	tp.RegisterSpanProcessor(p)
+	_, p.span = tp.Tracer("server").Start(context.Background(), "GET /", trace.WithSpanKind(trace.SpanKindServer))
+	p.span.SetStatus(codes.Error, "no rows")
+	tp.UnregisterSpanProcessor(p)
+	if len(n.told) != 1 {
+		t.Errorf("told %d times", len(n.told))
+	}
+}

@@ -20,13 +20,13 @@ import (
 // more is left out: OnEnd must not block the request, and there is no queue to fill.
 const maxServerEscalations = 4
 
-// providerBox lets atomic.Value hold providers of different types.
-type providerBox struct{ trace.TracerProvider }
-
-// OnStart notes whose spans these are: the notifications are to be in the same trace.
+// OnStart notes whose spans these are: the notifications are to be in the same trace. The
+// tracer is made here and not when it is used, because a provider that shuts a processor
+// down holds the lock that making one needs, while the processor waits for its notifications.
 func (e *escalation) OnStart(_ context.Context, s sdktrace.ReadWriteSpan) {
-	if s.SpanKind() == trace.SpanKindServer && e.provider.Load() == nil {
-		e.provider.Store(providerBox{s.TracerProvider()})
+	if s.SpanKind() == trace.SpanKindServer && e.tracer.Load() == nil {
+		tracer := s.TracerProvider().Tracer(ScopeName)
+		e.tracer.Store(&tracer)
 	}
 }
 
@@ -57,12 +57,12 @@ func (e *escalation) OnEnd(s sdktrace.ReadOnlySpan) {
 
 // tell notifies about a SERVER span, in a span of its own.
 func (e *escalation) tell(f *Failure) {
-	provider := otel.GetTracerProvider()
-	if box, ok := e.provider.Load().(providerBox); ok {
-		provider = box.TracerProvider
+	tracer := e.global // the span started before e was registered
+	if own := e.tracer.Load(); own != nil {
+		tracer = *own
 	}
 	ctx := trace.ContextWithSpanContext(context.Background(), f.SpanContext)
-	ctx, span := provider.Tracer(ScopeName).Start(ctx, taskconv.SpanEscalate+f.info.Name)
+	ctx, span := tracer.Start(ctx, taskconv.SpanEscalate+f.info.Name)
 	defer span.End()
 	_, err := notifyAll(f, e.ns, func(notify func(context.Context) error) error {
 		return e.guard.work(ctx, DefaultWorkTimeout, notify)
