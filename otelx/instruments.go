@@ -30,6 +30,13 @@ type Instruments struct {
 	Enqueued      metric.Int64Counter // durable tasks that were put into their queue
 	HandlerErrors metric.Int64Counter // user code around tasks that panicked, blocked or failed: handlers, notifiers, telemetry
 
+	// Of a runtime, observed.
+	Slots      metric.Int64ObservableGauge
+	SlotsMax   metric.Int64ObservableGauge
+	Workers    metric.Int64ObservableGauge
+	WorkersMax metric.Int64ObservableGauge
+	PendingAge metric.Float64ObservableGauge // s
+
 	// Of durable tasks, observed where an engine has queues.
 	QueueJobs metric.Int64ObservableGauge
 	QueueAge  metric.Float64ObservableGauge // s
@@ -53,7 +60,13 @@ func NewInstruments(m metric.Meter) (*Instruments, error) {
 		Enqueued:      b.counter(taskconv.MetricEnqueued, "{task}", "Durable tasks that were put into their queue."),
 		HandlerErrors: b.counter(taskconv.MetricHandlerErrors, "{error}", "Error handlers, notifiers, loggers and span processors that panicked, blocked or failed."),
 	}
-	in.QueueJobs, in.QueueAge = b.queues()
+	in.Slots = b.level(taskconv.MetricSlots, "{task}", "Places of the queue that are taken.")
+	in.SlotsMax = b.level(taskconv.MetricSlotsMax, "{task}", "Places that the queue has.")
+	in.Workers = b.level(taskconv.MetricWorkers, "{worker}", "Goroutines that run tasks or wait for one.")
+	in.WorkersMax = b.level(taskconv.MetricWorkersMax, "{worker}", "Tasks that may run at once.")
+	in.PendingAge = b.age(taskconv.MetricPendingAge, "How long the first of the tasks that are ready has waited for a worker.")
+	in.QueueJobs = b.level(taskconv.MetricQueueJobs, "{job}", "Durable tasks in a queue, by state. Those that are available are its depth.")
+	in.QueueAge = b.age(taskconv.MetricQueueAge, "How long the first of the available durable tasks of a queue has been waiting.")
 	return in, errors.Join(b.errs...)
 }
 
@@ -69,13 +82,14 @@ func (b *builder) seconds(name, description string) metric.Float64Histogram {
 	return keep[metric.Float64Histogram](b, h, err, noop.Float64Histogram{})
 }
 
-func (b *builder) queues() (jobs metric.Int64ObservableGauge, age metric.Float64ObservableGauge) {
-	jobs, err := b.meter.Int64ObservableGauge(taskconv.MetricQueueJobs, metric.WithUnit("{job}"),
-		metric.WithDescription("Durable tasks in a queue, by state. Those that are available are its depth."))
-	jobs = keep[metric.Int64ObservableGauge](b, jobs, err, noop.Int64ObservableGauge{})
-	age, err = b.meter.Float64ObservableGauge(taskconv.MetricQueueAge, metric.WithUnit("s"),
-		metric.WithDescription("How long the first of the available durable tasks of a queue has been waiting."))
-	return jobs, keep[metric.Float64ObservableGauge](b, age, err, noop.Float64ObservableGauge{})
+func (b *builder) level(name, unit, description string) metric.Int64ObservableGauge {
+	g, err := b.meter.Int64ObservableGauge(name, metric.WithUnit(unit), metric.WithDescription(description))
+	return keep[metric.Int64ObservableGauge](b, g, err, noop.Int64ObservableGauge{})
+}
+
+func (b *builder) age(name, description string) metric.Float64ObservableGauge {
+	g, err := b.meter.Float64ObservableGauge(name, metric.WithUnit("s"), metric.WithDescription(description))
+	return keep[metric.Float64ObservableGauge](b, g, err, noop.Float64ObservableGauge{})
 }
 
 func (b *builder) gauge(name, unit, description string) metric.Int64UpDownCounter {

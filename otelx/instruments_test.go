@@ -50,11 +50,24 @@ func TestInstruments(t *testing.T) {
 		t.Fatal(err)
 	}
 	measure(t, in)
+	var observables []metric.Observable
+	levels := []metric.Int64Observable{in.Slots, in.SlotsMax, in.Workers, in.WorkersMax, in.QueueJobs}
+	ages := []metric.Float64Observable{in.PendingAge, in.QueueAge}
+	for _, level := range levels {
+		observables = append(observables, level)
+	}
+	for _, age := range ages {
+		observables = append(observables, age)
+	}
 	_, err = provider.Meter(scope.Name).RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		o.ObserveInt64(in.QueueJobs, 1)
-		o.ObserveFloat64(in.QueueAge, 1)
+		for _, level := range levels {
+			o.ObserveInt64(level, 1)
+		}
+		for _, age := range ages {
+			o.ObserveFloat64(age, 1)
+		}
 		return nil
-	}, in.QueueJobs, in.QueueAge)
+	}, observables...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,6 +102,8 @@ func TestInstruments(t *testing.T) {
 		"task.attempts": "{attempt}", "task.retries": "{attempt}", "task.dropped": "{task}", "task.rejected": "{task}",
 		"task.escalations": "{notification}", "task.handler.errors": "{error}", "task.verdicts": "{attempt}",
 		"task.enqueued": "{task}", "task.queue.jobs": "{job}", "task.queue.oldest_age": "s",
+		"task.slots": "{task}", "task.slots.max": "{task}", "task.workers": "{worker}", "task.workers.max": "{worker}",
+		"task.pending.oldest_age": "s",
 	}
 	if !maps.Equal(units, want) {
 		t.Errorf("metrics and units:\n%v, want\n%v", units, want)

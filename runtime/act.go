@@ -81,7 +81,7 @@ func (a *attempt) retry() bool {
 		m.Retries.Add(a, 1, a.gauge...)
 		m.Pending.Add(a, 1, a.gauge...)
 	})
-	t.prev, t.last = a.span.SpanContext(), a.err
+	t.remembered().span, t.past.err = a.span.SpanContext(), a.err
 	due := add(int64(a.end.Sub(a.rt.queue.epoch)), a.verdict.delay)
 	a.stage = concluded
 	if a.rt.queue.retry(t, due) { // from here on, t may be another worker's
@@ -147,6 +147,7 @@ func (t *task) stopped() bool {
 
 // giveUp ends the task by a handler's Drop.
 func (a *attempt) giveUp() {
+	a.rt.rememberFailure(a, StateDropped)
 	a.rt.countDropped(a, a.task, taskconv.ReasonVerdict)
 	attrs := a.failureAttrsAs(taskconv.OutcomeDropped) // the task's; that of the attempt is on its span
 	attrs = append(attrs, slog.String(taskconv.LogReason, taskconv.ReasonVerdict))
@@ -168,6 +169,7 @@ func (a *attempt) fallBack() {
 	start := time.Now()
 	err := a.inSpan(taskconv.SpanFallback, a.runFallback, a.fallbackAttrs(job)...)
 	if err == nil {
+		a.rt.rememberFailure(a, StateRescued)
 		a.emit(slog.LevelInfo, taskconv.EventSucceeded, "task rescued by its fallback",
 			slog.String(taskconv.TaskOutcome, taskconv.OutcomeOK),
 			slog.String(taskconv.TaskVerdict, a.verdict.action.String()), name,
@@ -181,7 +183,7 @@ func (a *attempt) fallBack() {
 	}
 	a.err = errors.Join(a.err, err)
 	f := *a.failure // others may have kept the old one
-	f.Err, f.History = a.err, a.history
+	f.Err, f.History = a.err, a.failures()
 	a.failure = &f
 	a.endWith(true, a.notifiers)
 }

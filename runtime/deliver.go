@@ -169,7 +169,7 @@ func (a *attempt) handBack() {
 // be told of failures.
 func (a *attempt) setAside() {
 	due := a.enterEscalation(a.notifiers)
-	a.rt.rememberFailure(a)
+	a.rt.rememberFailure(a, StateRetrying)
 	a.emit(slog.LevelError, taskconv.EventRetrying, "task can't be read by this process, left in its queue",
 		append(a.failureAttrs(), millis(taskconv.LogRetryDelayMS, a.verdict.delay))...)
 	if due {

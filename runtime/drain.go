@@ -24,12 +24,18 @@ type Report struct {
 	Elapsed time.Duration
 }
 
-// The values of TaskInfo.State in a Report.
+// The values of TaskInfo.State: in a Report the first four, in a Snapshot the others and
+// the first two.
 const (
-	StateDropped    = "dropped"    // never started, or not again
+	StateDropped    = "dropped"    // never started, or not again; given up by a handler
 	StateCanceled   = "canceled"   // its context was canceled, and it failed
 	StateUnfinished = "unfinished" // still runs
 	StateRequeued   = "requeued"   // durable, and handed back to its queue
+
+	StateRunning  = "running"
+	StateRetrying = "retrying" // waits for another attempt
+	StateFailed   = "failed"
+	StateRescued  = "rescued" // its fallback succeeded
 )
 
 // drain is what successive calls of Shutdown share.
@@ -99,6 +105,7 @@ func (rt *Runtime) Shutdown(ctx context.Context) (Report, error) {
 	}
 	rt.queue.stop()
 	rt.flush(ctx)
+	_ = rt.unobserve() // what can't be unregistered reports an empty queue
 	r := rt.report(start)
 	rt.logShutdown(r)
 	return r, err
@@ -135,12 +142,13 @@ func (q *queue) sweep(last bool) (waiting, run []*task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.stopped = q.stopped || last
-	q.live.all(func(t *task) {
-		switch {
-		case t.state == settled || t.finishes(last):
-		case t.state == running:
+	q.busy.all(func(t *task) {
+		if !t.finishes(last) {
 			run = append(run, t)
-		default:
+		}
+	})
+	q.waiting.all(func(t *task) {
+		if !t.finishes(last) {
 			q.leaveLocked(t)
 			q.count(t, pending, +1) // until its fate is recorded: Counts always add up
 			waiting = append(waiting, t)
@@ -208,8 +216,8 @@ func (q *queue) dropped(t *task) {
 	defer q.mu.Unlock()
 	q.count(t, pending, -1)
 	err := fmt.Errorf("%w: task %q was dropped before it ran", ErrShuttingDown, t.name)
-	if t.last != nil {
-		err = fmt.Errorf("%w: task %q was dropped before its retry: %w", ErrShuttingDown, t.name, t.last)
+	if t.past != nil && t.past.err != nil {
+		err = fmt.Errorf("%w: task %q was dropped before its retry: %w", ErrShuttingDown, t.name, t.past.err)
 	}
 	f := dropped
 	if t.in != nil {
@@ -246,12 +254,7 @@ func (rt *Runtime) report(start time.Time) Report {
 		info.State = StateUnfinished
 		r.Leftovers = append(r.Leftovers, info)
 	}
-	for g, name := range rt.blocked {
-		if g.blocked.Load() > 0 && !slices.Contains(r.Blocked, name) {
-			r.Blocked = append(r.Blocked, name)
-		}
-	}
-	slices.Sort(r.Blocked)
+	r.Blocked = rt.blockedLocked()
 	return r
 }
 
@@ -288,8 +291,9 @@ func (q *queue) unfinished() (Counts, []*task) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	var left []*task
-	q.live.all(func(t *task) {
-		if t.state == running || t.state == retrying {
+	q.busy.all(func(t *task) { left = append(left, t) })
+	q.waiting.all(func(t *task) {
+		if t.state == retrying {
 			left = append(left, t)
 		}
 	})

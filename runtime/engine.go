@@ -9,27 +9,16 @@ import (
 	"slices"
 	"time"
 
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
-
 	"github.com/postlude/postlude/internal/panics"
 	"github.com/postlude/postlude/runtime/durable"
-	"github.com/postlude/postlude/runtime/taskconv"
 )
 
 // engineStart is how long an engine may take to begin its work.
 const engineStart = 30 * time.Second
 
-// startWork has the engine deliver the durable tasks that the runtime knows, and observes
-// its queues.
+// startWork has the engine deliver the durable tasks that the runtime knows.
 func (rt *Runtime) startWork() error {
-	if rt.cfg.Engine == nil {
-		return nil
-	}
-	if err := rt.observeQueues(); err != nil {
-		return err
-	}
-	if rt.cfg.EnqueueOnly || len(rt.known) == 0 {
+	if rt.cfg.Engine == nil || rt.cfg.EnqueueOnly || len(rt.known) == 0 {
 		return nil
 	}
 	w := durable.Worker{Limit: rt.cfg.Workers, Do: rt.deliver, Logger: slog.New(rt.log)}
@@ -53,20 +42,10 @@ func (rt *Runtime) startWork() error {
 		err = errors.New("its Work returned no Session")
 	}
 	if err != nil {
-		return errors.Join(err, rt.unwatch())
+		return errors.Join(err, rt.unobserve())
 	}
 	rt.session = session
 	return nil
-}
-
-func (rt *Runtime) unwatch() (err error) {
-	if rt.watch == nil {
-		return nil
-	}
-	if p := panics.Try(func() { err = rt.watch.Unregister() }); p != nil {
-		err = p
-	}
-	return err
 }
 
 // stopWork ends the delivery of durable tasks at once. What it returns waits until the
@@ -76,7 +55,7 @@ func (rt *Runtime) stopWork(ctx context.Context) (wait func() error) {
 		return func() error { return nil }
 	}
 	stopped := make(chan error, 1)
-	go func() { stopped <- errors.Join(rt.stopSession(ctx), rt.unwatch()) }()
+	go func() { stopped <- rt.stopSession(ctx) }()
 	return func() error {
 		var err error
 		select {
@@ -112,46 +91,4 @@ func (rt *Runtime) Queues(ctx context.Context) ([]durable.QueueStats, error) {
 		return nil, ErrNoEngine
 	}
 	return rt.cfg.Engine.Queues(ctx)
-}
-
-// observeTime is how long a collection of metrics waits for the engine. The database may
-// be away, and the other metrics are wanted then more than ever.
-const observeTime = 2 * time.Second
-
-// observeQueues makes the engine's queues metrics. Each process observes the same queues:
-// who sums up over processes takes the maximum.
-func (rt *Runtime) observeQueues() error {
-	jobs, age := rt.meters.QueueJobs, rt.meters.QueueAge
-	watch, err := rt.cfg.MeterProvider.Meter(scopeInfo.Name).RegisterCallback(func(ctx context.Context, o metric.Observer) error {
-		ctx, cancel := context.WithTimeout(ctx, observeTime)
-		defer cancel()
-		var queues []durable.QueueStats
-		var err error
-		if p := panics.Try(func() { queues, err = rt.cfg.Engine.Queues(ctx) }); p != nil {
-			err = p
-		}
-		if err != nil {
-			return err
-		}
-		for _, q := range queues {
-			name := attribute.String(taskconv.TaskQueue, q.Queue)
-			for state, n := range statesOf(q) {
-				o.ObserveInt64(jobs, int64(n), metric.WithAttributes(name, attribute.String(taskconv.QueueState, state)))
-			}
-			o.ObserveFloat64(age, q.Oldest.Seconds(), metric.WithAttributes(name))
-		}
-		return nil
-	}, jobs, age)
-	rt.watch = watch
-	return err
-}
-
-func statesOf(q durable.QueueStats) map[string]int {
-	return map[string]int{
-		taskconv.QueueAvailable: q.Available,
-		taskconv.QueueScheduled: q.Scheduled,
-		taskconv.QueueRetrying:  q.Retrying,
-		taskconv.QueueRunning:   q.Running,
-		taskconv.QueueDead:      q.Dead,
-	}
 }

@@ -225,7 +225,7 @@ func (a *attempt) enqueueAgain() bool {
 func (a *attempt) dropUnqueued() {
 	a.askNotes()
 	due := a.enterEscalation(a.notifiers)
-	a.rt.rememberFailure(a)
+	a.rt.rememberFailure(a, StateDropped)
 	a.rt.countDropped(a, a.task, taskconv.ReasonEnqueueFailed)
 	a.emit(slog.LevelError, taskconv.EventDropped, "task dropped: it could not be enqueued",
 		append(a.failureAttrsAs(taskconv.OutcomeDropped), slog.String(taskconv.LogReason, taskconv.ReasonEnqueueFailed))...)

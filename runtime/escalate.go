@@ -79,6 +79,7 @@ func (a *attempt) enterEscalation(ns []Notifier) bool {
 		return false
 	}
 	f := *a.failure // others may have kept the old one
+	f.History = a.remembered().judged()
 	kind := failureKind{a.name, f.ErrorType}
 	f.Suppressed, a.window = a.rt.escalations.enter(kind, time.Now())
 	a.failure = &f

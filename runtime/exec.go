@@ -144,7 +144,9 @@ func (a *attempt) introduce() {
 	if a.set.relation != None {
 		a.addLink(a.link)
 	}
-	a.addLink(a.prev)
+	if a.past != nil {
+		a.addLink(a.past.span)
+	}
 	if a.exported || a.set.foreign {
 		a.tell()
 	}

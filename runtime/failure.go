@@ -53,6 +53,8 @@ type FailedAttempt struct {
 	Err         error
 	Kind        Kind
 	ErrorType   string
+	Verdict     string // what was decided about it; "" as long as it is not, as for the last one in OnEnding
+	Handler     string // that decided; "" for nobody
 	SpanContext trace.SpanContext
 }
 

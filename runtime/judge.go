@@ -31,23 +31,8 @@ func (a *attempt) diagnose() *Failure {
 		Attempt: a.number, Start: a.start, Elapsed: f.Elapsed, Err: f.Err,
 		Kind: f.Kind, ErrorType: f.ErrorType, SpanContext: f.SpanContext,
 	})
-	f.History = a.history
+	f.History = a.failures()
 	return f
-}
-
-// maxHistory bounds what a task remembers of its attempts: a thousand retries are not
-// worth a thousand stacks.
-const maxHistory = 32
-
-// remember adds to the task's history. When that is full, the first half stays: how it
-// began is worth more than the middle. The slice is never changed in place, as handlers
-// may have kept it.
-func (t *task) remember(f FailedAttempt) {
-	h := slices.Clone(t.history)
-	if len(h) == maxHistory {
-		h = slices.Delete(h, maxHistory/2, maxHistory/2+1)
-	}
-	t.history = append(h, f)
 }
 
 // stackOf returns the stack of a panic, or one that an error in the chain carries.
@@ -82,6 +67,7 @@ func (a *attempt) decide() {
 	default:
 		a.ask()
 	}
+	a.noteVerdict()
 }
 
 // interrupted tells whether the attempt was to end, to be made again elsewhere, before it

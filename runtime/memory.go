@@ -40,6 +40,8 @@ type pastAttempt struct {
 	Kind     Kind          `json:"kind"`
 	Type     string        `json:"type"`
 	Error    string        `json:"error"`
+	Verdict  string        `json:"verdict,omitempty"`
+	Handler  string        `json:"handler,omitempty"`
 	Trace    string        `json:"trace,omitempty"` // traceparent
 }
 
@@ -55,14 +57,15 @@ func (a *attempt) memory() json.RawMessage {
 	if errors.Is(a.in.broken, durable.ErrVersion) {
 		m.Refused++
 	}
-	history := a.history
+	history := a.remembered().judged()
 	if over := len(history) - maxMemory; over > 0 { // as in remember, the middle is worth least
-		history = slices.Delete(slices.Clone(history), maxMemory/2, maxMemory/2+over)
+		history = slices.Delete(history, maxMemory/2, maxMemory/2+over)
 	}
 	for _, f := range history {
 		m.History = append(m.History, pastAttempt{
 			Attempt: f.Attempt, Fallback: f.Fallback, Start: f.Start.UTC(), Elapsed: f.Elapsed,
 			Kind: f.Kind, Type: f.ErrorType, Error: head(f.Message(), maxMemoryError), Trace: traceparent(f.SpanContext),
+			Verdict: f.Verdict, Handler: f.Handler,
 		})
 	}
 	data, err := json.Marshal(m)
@@ -86,7 +89,9 @@ func (t *task) recall(d durable.Delivery) {
 		t.in.broken = fmt.Errorf("%w: %d of them", ErrAttemptsLost, m.lost)
 	}
 	t.in.past = m
-	t.history, t.prev = m.restore()
+	if history, last := m.restore(); len(history) > 0 || last.IsValid() {
+		t.past = &past{span: last, failed: history}
+	}
 	t.attempt.Store(int32(min(max(d.Attempt-m.Refused, 1)-1, 1<<30)))
 }
 
@@ -104,6 +109,7 @@ func (m memory) restore() (history []FailedAttempt, last trace.SpanContext) {
 		history = append(history, FailedAttempt{
 			Attempt: p.Attempt, Fallback: p.Fallback, Start: p.Start, Elapsed: p.Elapsed,
 			Kind: p.Kind, ErrorType: p.Type, Err: pastError(p.Error), SpanContext: parseTraceparent(p.Trace),
+			Verdict: p.Verdict, Handler: p.Handler,
 		})
 	}
 	return history, parseTraceparent(m.Previous)

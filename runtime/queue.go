@@ -27,8 +27,10 @@ type queue struct {
 	slots   int // Config.Queue
 	limit   int // Config.Workers
 	tally   tally
-	live    list   // admitted and not settled
+	live    int    // admitted and not settled
 	guests  int    // of them, those that an engine delivered: they have no slot
+	waiting list   // admitted, without a worker
+	busy    list   // those that workers have, the longest first
 	extra   int    // workers that they have, beyond limit
 	backlog fifo   // ready, while all workers are busy
 	timers  timers // delayed and retrying
@@ -55,12 +57,10 @@ func (q *queue) admit(t *task) error {
 	switch {
 	case q.closed:
 		return ErrShuttingDown
-	case q.live.len-q.guests >= q.slots:
+	case q.live-q.guests >= q.slots:
 		return ErrQueueFull
 	}
-	t.state = gated
-	q.live.add(t)
-	q.count(t, pending, +1)
+	q.enterLocked(t)
 	return nil
 }
 
@@ -72,11 +72,16 @@ func (q *queue) adopt(t *task) bool {
 	if q.closed {
 		return false
 	}
-	t.state = gated
-	q.live.add(t)
 	q.guests++
-	q.count(t, pending, +1)
+	q.enterLocked(t)
 	return true
+}
+
+func (q *queue) enterLocked(t *task) {
+	t.state = gated
+	q.live++
+	q.waiting.add(t)
+	q.count(t, pending, +1)
 }
 
 // enqueued settles a task that never needed a slot, as it went to an engine at once.
@@ -120,6 +125,9 @@ func (q *queue) retry(t *task, due int64) bool {
 		return false
 	}
 	t.state, t.due = retrying, due
+	q.busy.remove(t)
+	q.waiting.add(t)
+	t.stats.retries++
 	q.count(t, inFlight, -1)
 	q.count(t, waitingRetry, +1)
 	q.timers.add(t)
@@ -139,6 +147,32 @@ func (q *queue) expedite(t *task) {
 	case gated:
 		q.readyLocked(t)
 	}
+}
+
+// hasten ends the waiting of a task for its next attempt.
+func (q *queue) hasten(t *task) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t.state != retrying {
+		return false
+	}
+	q.timers.remove(t)
+	q.readyLocked(t)
+	return true
+}
+
+// find returns the admitted task of an id; nil if there is none.
+func (q *queue) find(id [16]byte) (found *task) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, l := range []*list{&q.busy, &q.waiting} {
+		l.all(func(t *task) {
+			if t.id == id {
+				found = t
+			}
+		})
+	}
+	return found
 }
 
 // waits tells whether t is ready and has no worker.
@@ -170,13 +204,13 @@ func (q *queue) readyLocked(t *task) {
 	if n := len(q.idle); n > 0 {
 		w := q.idle[n-1] // the one that ran last: its stack is warm
 		q.idle = q.idle[:n-1]
-		q.takeLocked(t, retry)
+		q.takeLocked(t, retry, t.readyAt)
 		w.next <- t // has room for one, so this never blocks
 		return
 	}
 	if q.workers < q.limit+q.extra || t.in != nil {
 		q.workers++
-		q.takeLocked(t, retry)
+		q.takeLocked(t, retry, t.readyAt)
 		go q.run(newWorker(t))
 		return
 	}
@@ -185,8 +219,10 @@ func (q *queue) readyLocked(t *task) {
 }
 
 // takeLocked marks t as running.
-func (q *queue) takeLocked(t *task, retry bool) {
-	t.state = running
+func (q *queue) takeLocked(t *task, retry bool, now int64) {
+	t.state, t.takenAt = running, now
+	q.waiting.remove(t)
+	q.busy.add(t)
 	if retry {
 		q.count(t, waitingRetry, -1)
 	} else {
@@ -208,7 +244,7 @@ func (q *queue) next(w *worker) *task {
 		if t.state != ready { // settled while it waited
 			continue
 		}
-		q.takeLocked(t, t.again)
+		q.takeLocked(t, t.again, q.now())
 		q.mu.Unlock()
 		return t
 	}
@@ -235,6 +271,11 @@ func (q *queue) settle(t *task, f fate, err error) {
 
 // leaveLocked takes t out of where it is.
 func (q *queue) leaveLocked(t *task) {
+	if t.state == running {
+		q.busy.remove(t)
+	} else {
+		q.waiting.remove(t)
+	}
 	switch t.state {
 	case running:
 		q.count(t, inFlight, -1)
@@ -261,12 +302,12 @@ func (q *queue) leaveLocked(t *task) {
 
 func (q *queue) enterFateLocked(t *task, f fate, err error) {
 	q.count(t, f, +1)
-	q.live.remove(t)
+	q.live--
 	if t.in != nil {
 		q.guests--
 	}
 	t.publish(err)
-	if q.live.len == 0 {
+	if q.live == 0 {
 		q.wakeLocked()
 	}
 }
@@ -275,7 +316,7 @@ func (q *queue) enterFateLocked(t *task, f fate, err error) {
 func (q *queue) empty() <-chan struct{} {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.live.len == 0 {
+	if q.live == 0 {
 		return closed
 	}
 	if q.emptied == nil {

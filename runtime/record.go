@@ -116,6 +116,7 @@ func (a *attempt) started() {
 
 func (a *attempt) countStart() {
 	a.counted = true
+	a.stats.queued.observe(a.queued)
 	a.rt.measure(func(m *meters) {
 		m.Pending.Add(a, -1, a.gauge...)
 		m.Active.Add(a, 1, a.gauge...)
@@ -125,6 +126,7 @@ func (a *attempt) countStart() {
 
 // measure records how the attempt ended.
 func (a *attempt) measure() {
+	a.stats.ran.observe(a.elapsed())
 	a.rt.measure(func(m *meters) {
 		m.Active.Add(a, -1, a.gauge...)
 		if a.err == nil {
@@ -154,11 +156,12 @@ func (a *attempt) logRetrying() {
 // logFailed writes the record of a task's end. A canceled task is no error: somebody
 // asked for it, or a deployment did.
 func (a *attempt) logFailed(f fate) {
-	a.rt.rememberFailure(a)
 	if f == canceled {
+		a.rt.rememberFailure(a, StateCanceled)
 		a.emit(slog.LevelWarn, taskconv.EventFailed, "task canceled", a.failureAttrs()...)
 		return
 	}
+	a.rt.rememberFailure(a, StateFailed)
 	a.emit(slog.LevelError, taskconv.EventFailed, "task failed", a.failureAttrs()...)
 }
 

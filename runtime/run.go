@@ -64,6 +64,25 @@ func (r Run) Cancel() {
 	}
 }
 
+// RetryNow has a task that waits for its next attempt make it at once, as soon as a worker
+// is free. It reports false, and does nothing, if the task does not wait for one.
+func (r Run) RetryNow() bool {
+	return r.t != nil && r.t.rt.queue.hasten(r.t)
+}
+
+// Find returns the Run of a task that is admitted and not over, by its id: for an
+// operator who wants to cancel it, say. It looks at all of them, which takes a
+// millisecond for some ten thousand, and nothing is scheduled meanwhile. It is false if there is none: the task is
+// over, or it is another process's.
+func (rt *Runtime) Find(id string) (Run, bool) {
+	key, ok := parseID(id)
+	if !ok {
+		return Run{}, false
+	}
+	t := rt.queue.find(key)
+	return Run{t}, t != nil
+}
+
 // stop cancels the task for a cause.
 func (t *task) stop(cause error) {
 	t.mu.Lock()
@@ -121,7 +140,7 @@ func (t *task) publish(err error) {
 	defer t.mu.Unlock()
 	t.over, t.err = true, err
 	// A Run may be kept for long, and shall not keep the request and the arguments.
-	t.cancel, t.ctx, t.req, t.job, t.history = nil, nil, nil, Job{}, nil
+	t.cancel, t.ctx, t.req, t.job, t.past = nil, nil, nil, Job{}, nil
 	if t.done != nil {
 		close(t.done)
 	}

@@ -133,13 +133,12 @@ type task struct {
 	id      [16]byte
 	due     int64 // not before this time
 	readyAt int64
+	takenAt int64        // by the worker that runs it
 	attempt atomic.Int32 // the last that began; Shutdown reads it, too
 	show    sync.Once    // makes what follows, when it is first recorded
 	idText  string
 	args    render.JSON
-	prev    trace.SpanContext
-	last    error // of the attempt before a retry
-	history []FailedAttempt
+	past    *past // nil before the first failure
 
 	// The queue's, guarded by its lock.
 	state         state

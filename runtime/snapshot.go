@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/otel/trace"
-
 	"github.com/postlude/postlude/internal/errs"
 	"github.com/postlude/postlude/internal/taskctx"
 )
@@ -21,7 +19,7 @@ type TaskInfo struct {
 	Timing  string // immediate, after_route, after_response
 	Shield  bool
 	Attempt int    // the last that began; 0 if none did
-	State   string // in a Report: dropped, canceled, unfinished
+	State   string // see StateDropped and the others; "" where it goes without saying
 }
 
 // TaskOf returns the task that ctx belongs to: the function of a task gets to know its own
@@ -46,49 +44,133 @@ func (t *task) info() TaskInfo {
 // Snapshot is the state of a runtime at one moment.
 type Snapshot struct {
 	Counts
-	Workers  int           // goroutines that run tasks or wait for one
-	Closing  bool          // Shutdown was called
+	Time    time.Time
+	Started time.Time // when the runtime was made
+	Closing bool      // Shutdown was called
+
+	Workers    int           // goroutines that run tasks or wait for one
+	MaxWorkers int           // Config.Workers
+	Slots      int           // places of the queue that are taken
+	MaxSlots   int           // Config.Queue
+	OldestWait time.Duration // of the tasks that are ready: how long the first has waited for a worker
+
 	Tasks    []TaskStats   // by name
+	Busy     []TaskStatus  // those that run, the longest first, MaxListed at most
+	Backoff  []TaskStatus  // those that wait for another attempt, the next first, MaxListed at most
 	Failures []FailureInfo // the last ones, the newest first
+	Blocked  []string      // error handlers that were given up on and have not returned
 }
+
+// MaxListed bounds the lists of single tasks in a Snapshot.
+const MaxListed = 100
 
 // TaskStats are the counts of the tasks of one name.
 type TaskStats struct {
 	Name string
 	Counts
+	Retries    uint64       // attempts that were followed by another, in this process
+	Duration   Distribution // of the attempts that ended
+	QueueDelay Distribution // from ready to run until started, of each attempt
 }
 
-// FailureInfo describes a task that failed in the end, or was canceled.
-type FailureInfo struct {
+// TaskStatus is a task that is not over.
+type TaskStatus struct {
 	TaskInfo
-	Time        time.Time
-	Kind        Kind
-	ErrorType   string
-	Message     string
-	Stack       string
-	Args        string // rendered as JSON, redacted
-	Verdict     string
-	Handler     string // that gave the verdict
-	SpanContext trace.SpanContext
+	Since   time.Time // running: when a worker took it
+	Due     time.Time // retrying: when its next attempt is due
+	Message string    // retrying: the error of the attempt before
 }
 
-// Snapshot returns the state of the runtime. Its counts are of one moment.
+// Snapshot returns the state of the runtime. Its counts are of one moment; it holds up
+// nobody for longer than it takes to copy them.
 func (rt *Runtime) Snapshot() Snapshot {
+	s := Snapshot{Time: time.Now(), Started: rt.queue.epoch, MaxWorkers: rt.cfg.Workers, MaxSlots: rt.cfg.Queue}
 	rt.mu.Lock()
-	defer rt.mu.Unlock()
-	s := Snapshot{Failures: rt.failures.newestFirst()}
-	rt.queue.mu.Lock()
-	defer rt.queue.mu.Unlock()
-	s.Counts, s.Workers, s.Closing = rt.queue.tally.counts(), rt.queue.workers, rt.queue.closed
-	for name, st := range rt.stats {
-		s.Tasks = append(s.Tasks, TaskStats{name, st.tally.counts()})
+	s.Failures, s.Blocked = rt.failures.newestFirst(), rt.blockedLocked()
+	var running, retrying []listed
+	rt.queue.read(func(q *queue) {
+		s.Counts, s.Workers, s.Closing = q.tally.counts(), q.workers, q.closed
+		s.Slots, s.OldestWait = q.live-q.guests, q.oldestWaitLocked()
+		for name, st := range rt.stats {
+			s.Tasks = append(s.Tasks, TaskStats{Name: name, Counts: st.tally.counts(), Retries: st.retries})
+		}
+		running, retrying = q.runningLocked(), q.retryingLocked()
+	})
+	stats := maps.Clone(rt.stats)
+	rt.mu.Unlock()
+	for i := range s.Tasks {
+		st := stats[s.Tasks[i].Name]
+		s.Tasks[i].Duration, s.Tasks[i].QueueDelay = st.ran.read(), st.queued.read()
 	}
 	slices.SortFunc(s.Tasks, func(a, b TaskStats) int { return strings.Compare(a.Name, b.Name) })
+	s.Busy, s.Backoff = statusOf(running), statusOf(retrying)
 	return s
 }
 
-// stats are the counts of one name. The queue's lock guards them.
-type stats struct{ tally tally }
+// listed is what is noted of a task under the lock; its id and its error's text are made
+// after that.
+type listed struct {
+	task *task
+	at   time.Time
+	err  error
+}
+
+func statusOf(list []listed) []TaskStatus {
+	var tasks []TaskStatus
+	for _, l := range list {
+		s := TaskStatus{TaskInfo: l.task.info(), Since: l.at}
+		s.State = StateRunning
+		if l.err != nil {
+			s.State, s.Since, s.Due, s.Message = StateRetrying, time.Time{}, l.at, head(errs.Text(l.err), maxMessage)
+		}
+		tasks = append(tasks, s)
+	}
+	return tasks
+}
+
+// read has look at the queue under its lock.
+func (q *queue) read(look func(*queue)) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	look(q)
+}
+
+// oldestWaitLocked looks past the tasks that were settled while they waited.
+func (q *queue) oldestWaitLocked() time.Duration {
+	for t := q.backlog.peek(); t != nil; t = q.backlog.peek() {
+		if t.state == ready {
+			return time.Duration(q.now() - t.readyAt)
+		}
+		q.backlog.pop()
+	}
+	return 0
+}
+
+func (q *queue) runningLocked() (list []listed) {
+	for t := q.busy.first; t != nil && len(list) < MaxListed; t = t.after {
+		list = append(list, listed{task: t, at: q.epoch.Add(time.Duration(t.takenAt))})
+	}
+	return list
+}
+
+// retryingLocked does not sort the whole heap: of its first entries, those that are due next
+// are nearly all that are.
+func (q *queue) retryingLocked() (list []listed) {
+	for _, t := range q.timers.tasks[:min(len(q.timers.tasks), 8*MaxListed)] {
+		if t.state == retrying {
+			list = append(list, listed{task: t, at: q.epoch.Add(time.Duration(t.due)), err: t.past.err})
+		}
+	}
+	slices.SortFunc(list, func(a, b listed) int { return a.at.Compare(b.at) })
+	return list[:min(len(list), MaxListed)]
+}
+
+// stats are the counts of one name. The queue's lock guards the first two.
+type stats struct {
+	tally       tally
+	retries     uint64
+	ran, queued recorder
+}
 
 // maxNames bounds the names that are counted apart, and other takes the rest: who puts
 // ids into names shall not run out of memory for it.
@@ -109,62 +191,21 @@ func (rt *Runtime) statsOf(name string) *stats {
 	return rt.stats[name]
 }
 
-// failures is a ring of the last failures.
-type failures struct {
-	ring []FailureInfo
-	next int
-}
-
-// maxFailures and the bounds on text keep the ring below a megabyte.
-const (
-	maxFailures = 64
-	maxMessage  = 1 << 10
-	maxStack    = 8 << 10
-)
-
-func (f *failures) add(info FailureInfo) {
-	if len(f.ring) < maxFailures {
-		f.ring = append(f.ring, info)
-		return
-	}
-	f.ring[f.next] = info
-	f.next = (f.next + 1) % maxFailures
-}
-
-func (f *failures) newestFirst() []FailureInfo {
-	list := slices.Concat(f.ring[f.next:], f.ring[:f.next])
-	slices.Reverse(list)
-	return list
-}
-
-// rememberFailure keeps a failure for the snapshot.
-func (rt *Runtime) rememberFailure(a *attempt) {
-	f := a.failure
-	_, args := a.shown()
-	info := FailureInfo{
-		TaskInfo: a.info(), Time: time.Now(), Kind: f.Kind, ErrorType: f.ErrorType,
-		Message: head(errs.Text(f.Err), maxMessage), Stack: head(f.Stack, maxStack),
-		Args: string(args), Verdict: a.verdict.action.String(), SpanContext: f.SpanContext,
-	}
-	if a.by != nil {
-		info.Handler = a.by.name
-	}
-	rt.mu.Lock()
-	defer rt.mu.Unlock()
-	rt.failures.add(info)
-}
-
-func head(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return strings.ToValidUTF8(s[:n], "") + "…"
-}
-
 // noteBlocked remembers a handler for the report, and forgets those that have returned.
 func (rt *Runtime) noteBlocked(g *guard, handler string) {
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
 	maps.DeleteFunc(rt.blocked, func(g *guard, _ string) bool { return g.blocked.Load() == 0 })
 	rt.blocked[g] = handler
+}
+
+// blockedLocked returns the handlers that have not returned. The caller holds rt.mu.
+func (rt *Runtime) blockedLocked() (names []string) {
+	for g, name := range rt.blocked {
+		if g.blocked.Load() > 0 && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

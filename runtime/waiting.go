@@ -23,6 +23,14 @@ func (f *fifo) push(t *task) {
 	f.count++
 }
 
+// peek returns the task that pop would; nil when the queue is empty.
+func (f *fifo) peek() *task {
+	if f.count == 0 {
+		return nil
+	}
+	return f.ring[f.head]
+}
+
 // pop returns nil when the queue is empty.
 func (f *fifo) pop() *task {
 	if f.count == 0 {
@@ -111,12 +119,9 @@ func (h *byDue) Pop() any {
 	return t
 }
 
-// list links the tasks that are admitted, the oldest first, so that shutdown finds
-// them all. It is intrusive: a map of a million entries would cost more than the tasks.
-type list struct {
-	first, last *task
-	len         int
-}
+// list links tasks, the oldest first, so that shutdown and snapshots find them. It is
+// intrusive: a map of a million entries would cost more than the tasks.
+type list struct{ first, last *task }
 
 func (l *list) add(t *task) {
 	t.before = l.last
@@ -126,7 +131,6 @@ func (l *list) add(t *task) {
 		l.first = t
 	}
 	l.last = t
-	l.len++
 }
 
 func (l *list) remove(t *task) {
@@ -141,7 +145,6 @@ func (l *list) remove(t *task) {
 		l.last = t.before
 	}
 	t.before, t.after = nil, nil
-	l.len--
 }
 
 // all visits the tasks. visit may remove the task that it is given.

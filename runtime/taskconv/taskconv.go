@@ -146,6 +146,13 @@ const (
 	MetricEscalations   = "task.escalations"
 	MetricHandlerErrors = "task.handler.errors"
 
+	// Of a process: how full it is.
+	MetricSlots      = "task.slots" // places of the queue that are taken
+	MetricSlotsMax   = "task.slots.max"
+	MetricWorkers    = "task.workers"
+	MetricWorkersMax = "task.workers.max"
+	MetricPendingAge = "task.pending.oldest_age" // seconds
+
 	// Of durable tasks.
 	MetricEnqueued  = "task.enqueued"
 	MetricQueueJobs = "task.queue.jobs"
