@@ -142,7 +142,8 @@ func (a *attempt) endWith(interrupted bool, ns []Notifier) {
 func (t *task) stopped() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.cause != nil && (t.in == nil || canceledForGood(t.cause))
+	cause := t.causeLocked()
+	return cause != nil && (t.in == nil || canceledForGood(cause))
 }
 
 // giveUp ends the task by a handler's Drop.
@@ -215,7 +216,7 @@ func (a *attempt) runFallback(ctx context.Context) (err error) {
 	}()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	if cause := a.arm(cancel); cause != nil {
+	if cause := a.arm(cancelFunc(cancel)); cause != nil {
 		return cause
 	}
 	job := a.verdict.job

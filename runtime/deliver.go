@@ -14,7 +14,6 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/postlude/postlude/internal/panics"
 	"github.com/postlude/postlude/runtime/durable"
@@ -68,12 +67,12 @@ func (rt *Runtime) received(ps *plans, d durable.Delivery) *task {
 	}
 	in.carrier = e.Carrier
 	set := ps.base.delivered(e, d)
-	t := &task{plan: ps.plan(parseTiming(e.Timing), set), set: set, in: in, job: Job{def: ps.def}}
+	t := &task{plan: ps.plan(parseTiming(e.Timing), set), set: set, in: in}
 	if t.id, _ = parseID(e.ID); e.ID == "" {
 		t.id = newID()
 	}
 	t.recall(d)
-	t.ctx = context.WithValue(context.Background(), scopeKey, &scope{rt: rt})
+	t.ctx = &leanContext{scope: &rt.scope}
 	return t
 }
 
@@ -88,12 +87,11 @@ func (a *attempt) open() {
 		}
 	})
 	if p != nil {
-		a.Context = base
 		t.rt.telemetryFailed(a, "extracting the trace context", p)
 	}
-	t.link = trace.SpanContextFromContext(t.ctx)
+	a.base.of = t.ctx
 	var err error
-	if p := panics.Try(func() { t.job.args, err = t.job.def.decode(t.in.delivery.Args) }); p != nil {
+	if p := panics.Try(func() { t.args, err = t.def.decode(t.in.delivery.Args) }); p != nil {
 		err = p
 	}
 	if err == nil {
@@ -101,7 +99,7 @@ func (a *attempt) open() {
 	}
 	var raw any
 	_ = json.Unmarshal(t.in.delivery.Args, &raw)
-	t.job.args = masked(raw)
+	t.args = masked(raw)
 	if t.in.broken == nil {
 		t.in.broken = fmt.Errorf("%w: %w", durable.ErrArguments, err)
 	}
@@ -147,7 +145,8 @@ func parseID(s string) (id [16]byte, ok bool) {
 func (t *task) handedBack() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.in != nil && t.cause != nil && !canceledForGood(t.cause)
+	cause := t.causeLocked()
+	return t.in != nil && cause != nil && !canceledForGood(cause)
 }
 
 // canceledForGood tells a task that somebody wanted to end from one that shall run

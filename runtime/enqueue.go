@@ -38,7 +38,7 @@ const (
 func (rt *Runtime) prepare(ctx context.Context, sc *scope, t *task, ps *plans) error {
 	var args json.RawMessage
 	var err error
-	if p := panics.Try(func() { args, err = t.job.def.encode(t.job.args) }); p != nil {
+	if p := panics.Try(func() { args, err = t.def.encode(t.args) }); p != nil {
 		err = p
 	}
 	if err != nil {
@@ -85,14 +85,15 @@ func (rt *Runtime) enqueueNow(ctx context.Context, t *task) (Run, error) {
 		rt.rejected(ctx, t, ErrShuttingDown)
 		return Run{}, fmt.Errorf("%w (task %q)", ErrShuttingDown, t.name)
 	}
-	a := &attempt{task: t, start: time.Now(), Context: ctx}
+	a := &attempt{task: t, start: time.Now()}
+	a.within(ctx)
 	there := a.enqueue()
 	if a.err != nil {
 		rt.rejected(ctx, t, a.err)
 		return Run{}, fmt.Errorf("postlude: enqueueing task %q: %w", t.name, a.err)
 	}
 	if id, ok := parseID(there.id); ok {
-		t.id, t.idText = id, there.id
+		t.id, t.text().id = id, there.id
 	}
 	t.emit(a, 0, slog.LevelDebug, taskconv.EventScheduled, "task scheduled")
 	a.logEnqueued(there)
@@ -108,9 +109,10 @@ func (rt *Runtime) enqueueLate(w *worker) {
 	defer cancel(nil)
 	timed, stop := context.WithTimeoutCause(ctx, min(enqueueTry, rt.cfg.WorkTimeout), errWorkTimeout)
 	defer stop()
-	a := &attempt{task: t, start: time.Now(), Context: timed, stage: acting}
+	a := &attempt{task: t, start: time.Now(), stage: acting}
+	a.within(timed)
 	w.now = a
-	if cause := t.arm(cancel); cause != nil {
+	if cause := t.arm(cancelFunc(cancel)); cause != nil {
 		cancel(cause)
 	}
 	rt.measure(func(m *meters) { m.Pending.Add(a, -1, a.gauge...) })
@@ -150,14 +152,14 @@ func (a *attempt) enqueue() (there existing) {
 	a.startSpan(a.plan.schedule)
 	a.told = true // what follows is all that there is to tell
 	if a.exported {
-		id, args := a.shown()
-		a.span.SetAttributes(attribute.String(taskconv.TaskID, id), attribute.String(taskconv.TaskArgs, string(args)),
+		shown := a.text()
+		a.span.SetAttributes(attribute.String(taskconv.TaskID, shown.id), attribute.String(taskconv.TaskArgs, string(shown.args)),
 			attribute.String(taskconv.TaskQueue, cmp.Or(a.out.job.Queue, durable.DefaultQueue)))
 		a.span.SetAttributes(a.set.attrs...)
 	}
 	e := a.out.envelope
 	e.Carrier = map[string]string{}
-	if p := panics.Try(func() { a.rt.propagator().Inject(a.Context, propagation.MapCarrier(e.Carrier)) }); p != nil {
+	if p := panics.Try(func() { a.rt.propagator().Inject(a, propagation.MapCarrier(e.Carrier)) }); p != nil {
 		a.rt.telemetryFailed(a, "injecting the trace context", p)
 	}
 	there, a.err = a.store(e)
@@ -183,7 +185,7 @@ func (a *attempt) store(e durable.Envelope) (there existing, err error) {
 		return existing{}, err
 	}
 	var receipt durable.Receipt
-	if p := panics.Try(func() { receipt, err = a.rt.cfg.Engine.Enqueue(a.Context, job) }); p != nil {
+	if p := panics.Try(func() { receipt, err = a.rt.cfg.Engine.Enqueue(a, job) }); p != nil {
 		err = p
 	}
 	if err != nil || receipt.Duplicate == nil {

@@ -3,6 +3,7 @@ package postlude
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -25,13 +26,15 @@ import (
 // goroutine (runtime.Goexit), the next one goes on at the stage that was reached.
 
 // attempt is one execution of a task's function. It is also the context that the
-// function gets: the task's values, the span, and cancellation.
+// function gets, see context.go: the task's values, the span, and cancellation.
 type attempt struct {
-	context.Context
 	*task
-	number  int // of this attempt, 1 for the first
-	release context.CancelFunc
-	stage   stage
+	number int // of this attempt, 1 for the first
+	stage  stage
+
+	base   detached                     // the task's values
+	values context.Context              // and what starting the span added to them
+	ends   atomic.Pointer[cancellation] // nil: nobody has asked for it
 
 	span     sdktrace.ReadWriteSpan
 	exported bool // the SDK records the span
@@ -72,6 +75,8 @@ func (rt *Runtime) run(w *worker) {
 		return
 	}
 	a := &attempt{task: t, number: int(t.attempt.Add(1)), start: time.Now()}
+	a.base.of = t.ctx
+	a.values = &a.base
 	w.now = a
 	if a.number == 1 {
 		rt.budget.attempted(rt.queue.now())
@@ -107,20 +112,16 @@ func (rt *Runtime) conclude(w *worker) {
 
 // begin makes the attempt's context and span.
 func (a *attempt) begin() {
-	a.queued = time.Duration(a.rt.queue.now() - a.readyAt)
+	a.queued = time.Duration(a.rt.queue.when(a.start) - a.readyAt)
 	if a.in != nil {
 		a.open()
 		a.queued, a.err = a.queued+a.in.waited, a.in.broken
 	}
-	ctx, cancel := context.WithCancelCause(a.task.ctx)
-	a.release = func() { cancel(nil) }
 	if a.set.timeout > 0 {
-		timed, stop := context.WithTimeoutCause(ctx, a.set.timeout, errTimeout)
-		ctx, a.release = timed, func() { stop(); cancel(nil) }
+		a.limit(a.set.timeout)
 	}
-	a.Context = ctx
-	if cause := a.arm(cancel); cause != nil {
-		cancel(cause)
+	if cause := a.arm(a); cause != nil {
+		a.cancelWith(cause)
 		a.err = cause
 	}
 	a.startSpan(a.plan.span)
@@ -132,9 +133,9 @@ func (a *attempt) begin() {
 // startSpan starts a span. Should the provider's processors or sampler panic, the attempt
 // goes on with a span that is recorded here only.
 func (a *attempt) startSpan(of *otelx.Template) {
-	ctx := a.Context
-	if p := panics.Try(func() { a.Context, a.span, a.exported = of.Start(ctx) }); p != nil {
-		a.Context, a.span = of.StartLocal(ctx)
+	ctx := a.values
+	if p := panics.Try(func() { a.values, a.span, a.exported = of.Start(ctx) }); p != nil {
+		a.values, a.span = of.StartLocal(ctx)
 		a.rt.telemetryFailed(a, "starting the span", p)
 	}
 }
@@ -142,7 +143,7 @@ func (a *attempt) startSpan(of *otelx.Template) {
 // introduce links the attempt's span, and shows it to the processors that are not ours.
 func (a *attempt) introduce() {
 	if a.set.relation != None {
-		a.addLink(a.link)
+		a.addLink(trace.SpanContextFromContext(&a.base))
 	}
 	if a.past != nil {
 		a.addLink(a.past.span)
@@ -174,14 +175,14 @@ func (a *attempt) call() {
 			a.err = p
 		}
 	}()
-	a.err = a.job.call(a)
+	a.err = a.invoke(a, a.args)
 	returned = true
 }
 
 // ownFrames are the frames of the task's own code: below them is the worker, the same
 // each time.
 func ownFrames(stack string) string {
-	if own, _, ok := strings.Cut(stack, "\n"+ScopeName+".Job.call("); ok {
+	if own, _, ok := strings.Cut(stack, "\n"+ScopeName+".(*attempt).call("); ok {
 		return own + "\n"
 	}
 	return stack
@@ -243,11 +244,8 @@ func (a *attempt) settle(f fate) {
 // beginAgain makes up for a begin that user code ended: an argument's LogValue, a
 // processor. The function is not called.
 func (a *attempt) beginAgain() {
-	if a.Context == nil {
-		a.Context, a.release = a.task.ctx, func() {}
-	}
 	if a.span == nil {
-		a.Context, a.span = a.plan.span.StartLocal(a.Context)
+		a.values, a.span = a.plan.span.StartLocal(a.values)
 	}
 	if !a.counted {
 		a.countStart()

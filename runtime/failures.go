@@ -96,10 +96,9 @@ func (f *failures) newestFirst() []FailureInfo {
 // rememberFailure keeps a failure for the snapshot.
 func (rt *Runtime) rememberFailure(a *attempt, state string) {
 	f := a.failure
-	_, args := a.shown()
 	info := FailureInfo{
 		TaskInfo: a.info(), Time: time.Now(), Kind: f.Kind, ErrorType: f.ErrorType,
-		Message: head(errs.Text(f.Err), maxMessage), Stack: head(f.Stack, maxStack), Args: head(string(args), maxArgs),
+		Message: head(errs.Text(f.Err), maxMessage), Stack: head(f.Stack, maxStack), Args: head(string(a.text().args), maxArgs),
 		Verdict: a.verdict.action.String(), Escalation: a.escalation, SpanContext: f.SpanContext, TraceURL: f.TraceURL,
 		Attempts: a.attempts(),
 	}

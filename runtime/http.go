@@ -30,7 +30,7 @@ func scopeOf(ctx context.Context) *scope {
 // command, a message consumer, a gRPC handler. AfterRoute and AfterResponse need a
 // request, and fail with ErrNoRequest there.
 func (rt *Runtime) Context(ctx context.Context) context.Context {
-	return context.WithValue(ctx, scopeKey, &scope{rt: rt})
+	return context.WithValue(ctx, scopeKey, &rt.scope)
 }
 
 // Middleware lets the handlers behind it schedule tasks. Put it inside of otelhttp, so

@@ -20,10 +20,11 @@ func (a *attempt) diagnose() *Failure {
 	f := &Failure{
 		ID: a.ID(), Err: a.err, Attempt: a.number, MaxAttempts: a.set.attempts, Elapsed: a.elapsed(),
 		SpanContext: a.span.SpanContext(), Span: a.span, info: a.info(), cause: ended, stopped: a.task.stopped,
-		args: a.job.args,
+		shown: string(a.text().args),
 	}
-	_, shown := a.shown()
-	f.shown = string(shown)
+	if a.def != nil {
+		f.args = a.args
+	}
 	f.Kind, f.ErrorType = classify(a.err, ended)
 	f.Stack = stackOf(a.err)
 	f.TraceURL = a.rt.traceURL(f.SpanContext)
@@ -142,8 +143,8 @@ var taskFallback = &entry{name: "Task.Fallback", workGuard: new(guard)}
 // comes first, and who is to be told is told once, if that fails or there is none.
 func (a *attempt) lastResort() {
 	switch {
-	case a.job.def != nil && a.job.def.fallback != nil:
-		a.verdict, a.by = FallbackTo(Job{def: a.job.def.fallback, args: a.job.args}), taskFallback
+	case a.def != nil && a.def.fallback != nil:
+		a.verdict, a.by = FallbackTo(Job{def: a.def.fallback, args: a.args}), taskFallback
 	case len(a.notifiers) > 0:
 		a.verdict, a.by = EscalateTo(a.notifiers...), a.notedBy
 	}

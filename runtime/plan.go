@@ -23,8 +23,8 @@ type plans struct {
 	def      *definition // nil for closures
 	name     string
 	function string
-	invoke   func(context.Context, any) error // nil for closures
-	base     *settings                        // Config.Defaults and the definition's options
+	invoke   func(context.Context, any) error
+	base     *settings // Config.Defaults and the definition's options
 	stats    *stats
 	warn     sync.Once
 	cases    [timings][2][2]atomic.Pointer[plan] // by timing, shield, own trace
@@ -189,6 +189,9 @@ type closureKey struct {
 	code uintptr
 }
 
+// callClosure calls the closure that takes the place of the arguments.
+func callClosure(ctx context.Context, fn any) error { return fn.(func(context.Context) error)(ctx) }
+
 func (c *closures) plansOf(rt *Runtime, j Job) (*plans, error) {
 	if err := j.check(); err != nil {
 		return nil, err
@@ -197,7 +200,7 @@ func (c *closures) plansOf(rt *Runtime, j Job) (*plans, error) {
 	if ps, ok := c.plans.Load(key); ok {
 		return ps.(*plans), nil
 	}
-	ps := &plans{rt: rt, name: j.name, function: functionName(j.fn), base: rt.defaults, stats: rt.statsOf(j.name)}
+	ps := &plans{rt: rt, name: j.name, function: functionName(j.fn), invoke: callClosure, base: rt.defaults, stats: rt.statsOf(j.name)}
 	if c.count.Add(1) > maxClosures {
 		c.count.Add(-1)
 		c.warn.Do(func() {

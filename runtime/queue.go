@@ -50,6 +50,9 @@ func newQueue(workers, slots int, run func(*worker)) *queue {
 
 func (q *queue) now() int64 { return int64(time.Since(q.epoch)) }
 
+// when is a time as the queue keeps it.
+func (q *queue) when(t time.Time) int64 { return int64(t.Sub(q.epoch)) }
+
 // admit gives t a slot, which it keeps until it is settled.
 func (q *queue) admit(t *task) error {
 	q.mu.Lock()
@@ -101,7 +104,7 @@ func (q *queue) release(t *task) bool {
 	if t.state != gated {
 		return false
 	}
-	if now := q.now(); t.due > now && !t.canceled {
+	if now := q.now(); t.at > now && !t.canceled {
 		t.state = delayed
 		q.timers.add(t)
 		return false
@@ -124,7 +127,7 @@ func (q *queue) retry(t *task, due int64) bool {
 	if t.canceled || q.stopped {
 		return false
 	}
-	t.state, t.due = retrying, due
+	t.state, t.at = retrying, due
 	q.busy.remove(t)
 	q.waiting.add(t)
 	t.stats.retries++
@@ -220,7 +223,7 @@ func (q *queue) readyLocked(t *task) {
 
 // takeLocked marks t as running.
 func (q *queue) takeLocked(t *task, retry bool, now int64) {
-	t.state, t.takenAt = running, now
+	t.state, t.at = running, now
 	q.waiting.remove(t)
 	q.busy.add(t)
 	if retry {

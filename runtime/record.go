@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -25,16 +26,27 @@ func (rt *Runtime) measure(record func(*meters)) {
 	_ = panics.Try(func() { record(rt.meters) })
 }
 
-// shown returns the id and the arguments as telemetry shows them. They are made at most
-// once, when something first records them.
-func (t *task) shown() (id string, args render.JSON) {
-	t.show.Do(func() {
-		t.idText = t.ID()
-		if t.job.def != nil {
-			t.args = t.rt.render.JSON(t.job.args)
+// text is the id and the arguments of a task as telemetry shows them.
+type text struct {
+	once sync.Once
+	id   string
+	args render.JSON // "" for a closure
+}
+
+// text returns what telemetry shows. It is made once, when something first records it.
+func (t *task) text() *text {
+	s := t.shown.Load()
+	if s == nil {
+		t.shown.CompareAndSwap(nil, new(text))
+		s = t.shown.Load()
+	}
+	s.once.Do(func() {
+		s.id = t.ID()
+		if t.def != nil {
+			s.args = t.rt.render.JSON(t.args)
 		}
 	})
-	return t.idText, t.args
+	return s
 }
 
 // emit writes one record about the task: what the plan holds, ids and arguments, then
@@ -45,16 +57,16 @@ func (t *task) emit(ctx context.Context, attempt int, level slog.Level, event, m
 		if !t.log.Enabled(ctx, level) {
 			return
 		}
-		id, args := t.shown()
+		shown := t.text()
 		all := make([]slog.Attr, 0, 24) // on the stack
 		all = append(all, slog.String(taskconv.LogEvent, event))
 		all = appendTrace(all, trace.SpanContextFromContext(ctx))
-		all = append(all, slog.String(taskconv.TaskID, id))
+		all = append(all, slog.String(taskconv.TaskID, shown.id))
 		if attempt > 0 {
 			all = append(all, slog.Int(taskconv.TaskAttempt, attempt))
 		}
-		if args != "" {
-			all = append(all, slog.Any(taskconv.TaskArgs, args))
+		if shown.args != "" {
+			all = append(all, slog.Any(taskconv.TaskArgs, shown.args))
 		}
 		all = append(all, attrs...)
 		for _, kv := range t.set.attrs {

@@ -29,7 +29,12 @@ func (r Run) Started() <-chan struct{} {
 	if r.t == nil {
 		return closed
 	}
-	return r.t.channel(&r.t.started, &r.t.begun)
+	r.t.mu.Lock()
+	defer r.t.mu.Unlock()
+	if r.t.begun {
+		return closed
+	}
+	return made(&r.t.rarely().started)
 }
 
 // Done returns a channel that is closed when the task's fate is known, after its last
@@ -38,7 +43,12 @@ func (r Run) Done() <-chan struct{} {
 	if r.t == nil {
 		return closed
 	}
-	return r.t.channel(&r.t.done, &r.t.over)
+	r.t.mu.Lock()
+	defer r.t.mu.Unlock()
+	if r.t.over {
+		return closed
+	}
+	return made(&r.t.done)
 }
 
 // Err returns nil until Done is closed, and nil after a success, be it a fallback's.
@@ -86,38 +96,51 @@ func (rt *Runtime) Find(id string) (Run, bool) {
 // stop cancels the task for a cause.
 func (t *task) stop(cause error) {
 	t.mu.Lock()
-	if t.cause == nil {
-		t.cause = cause
+	if r := t.rarely(); r.cause == nil {
+		r.cause = cause
 	}
-	cancel := t.cancel
+	stops := t.stops
 	t.mu.Unlock()
-	if cancel != nil {
-		cancel(cause)
+	if stops != nil {
+		stops.cancelWith(cause)
 	}
 	t.rt.queue.expedite(t)
 }
 
-// arm gives the task the cancel function of its attempt, and returns why the attempt
-// is canceled already, if it is.
-func (t *task) arm(cancel context.CancelCauseFunc) error {
+// arm tells the task what to cancel, and returns why that is canceled already, if it is.
+func (t *task) arm(c canceler) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.cancel = cancel
-	return t.cause
+	t.stops = c
+	return t.causeLocked()
 }
 
-// channel makes the channel when it is asked for: most tasks are never asked.
-func (t *task) channel(c *chan struct{}, closedAlready *bool) <-chan struct{} {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case *closedAlready:
-		return closed
-	case *c == nil:
+func (t *task) causeLocked() error {
+	if t.rare == nil {
+		return nil
+	}
+	return t.rare.cause
+}
+
+func (t *task) rarely() *rare {
+	if t.rare == nil {
+		t.rare = new(rare)
+	}
+	return t.rare
+}
+
+// made makes the channel when it is first asked for: most tasks are never asked.
+func made(c *chan struct{}) <-chan struct{} {
+	if *c == nil {
 		*c = make(chan struct{})
 	}
 	return *c
 }
+
+// cancelFunc is a function as a canceler.
+type cancelFunc context.CancelCauseFunc
+
+func (c cancelFunc) cancelWith(cause error) { c(cause) }
 
 // begin marks the task as started, and lets those of its request go on that wait for
 // that. It is called at the end of a task that never starts, too.
@@ -125,8 +148,8 @@ func (t *task) begin() {
 	t.mu.Lock()
 	first := !t.begun
 	t.begun = true
-	if first && t.started != nil {
-		close(t.started)
+	if first && t.rare != nil && t.rare.started != nil {
+		close(t.rare.started)
 	}
 	t.mu.Unlock()
 	if first && t.req != nil {
@@ -140,7 +163,7 @@ func (t *task) publish(err error) {
 	defer t.mu.Unlock()
 	t.over, t.err = true, err
 	// A Run may be kept for long, and shall not keep the request and the arguments.
-	t.cancel, t.ctx, t.req, t.job, t.past = nil, nil, nil, Job{}, nil
+	t.stops, t.ctx, t.req, t.args, t.past = nil, nil, nil, nil, nil
 	if t.done != nil {
 		close(t.done)
 	}

@@ -113,6 +113,7 @@ type Runtime struct {
 	defaults *settings
 	queue    *queue
 	closures closures
+	scope    scope // outside of requests
 
 	// exceptionEvents: failed spans get an exception event, see OTEP 4430.
 	exceptionEvents bool
@@ -137,6 +138,7 @@ type Runtime struct {
 // the config.
 func New(cfg Config) (*Runtime, error) {
 	rt := &Runtime{stats: map[string]*stats{}, blocked: map[*guard]string{}, known: map[string]*plans{}}
+	rt.scope.rt = rt
 	rt.drain.init()
 	errs := rt.configure(cfg)
 	instruments, err := otelx.NewInstruments(rt.cfg.MeterProvider.Meter(scopeInfo.Name))

@@ -10,10 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"go.opentelemetry.io/otel/baggage"
-	"go.opentelemetry.io/otel/trace"
-
-	"github.com/postlude/postlude/internal/render"
 	"github.com/postlude/postlude/runtime/durable"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
@@ -120,42 +116,49 @@ func (j Job) label() string {
 
 // task is one scheduled run, from admission to its fate. It is never pooled: user code
 // may keep its Run and its context for as long as it likes.
+//
+// A million of them may wait, so it is small: what only some tasks have is behind a
+// pointer, and a field serves for what is never there at the same time.
 type task struct {
 	*plan
 	set  *settings
-	job  Job
-	ctx  context.Context // values only: it is never canceled, see attempt
+	args any             // the definition's, or the closure itself
+	ctx  context.Context // for its values: it is never canceled, see detached
 	req  *request        // whose timing it waits for; nil: immediate
-	link trace.SpanContext
-	out  *outgoing // a durable task on its way into the queue; else nil
-	in   *incoming // a durable task that the queue delivered; else nil
+	out  *outgoing       // a durable task on its way into the queue; else nil
+	in   *incoming       // a durable task that the queue delivered; else nil
 
 	id      [16]byte
-	due     int64 // not before this time
 	readyAt int64
-	takenAt int64        // by the worker that runs it
-	attempt atomic.Int32 // the last that began; Shutdown reads it, too
-	show    sync.Once    // makes what follows, when it is first recorded
-	idText  string
-	args    render.JSON
-	past    *past // nil before the first failure
+	at      int64                // waiting: not before this time; running: since when
+	shown   atomic.Pointer[text] // see text
+	past    *past                // nil before the first failure
+	attempt atomic.Int32         // the last that began; Shutdown reads it, too
 
 	// The queue's, guarded by its lock.
+	heapIndex     int32
+	before, after *task
 	state         state
 	again         bool // ready for a retry, not for the first attempt
 	canceled      bool
-	heapIndex     int
-	before, after *task
 
-	mu      sync.Mutex // guards what follows
-	begun   bool
-	over    bool
-	started chan struct{} // made when first asked for, as done
-	done    chan struct{}
-	err     error
-	cause   error // why it was canceled
-	cancel  context.CancelCauseFunc
+	begun bool // guarded, as what follows, by mu
+	over  bool
+	mu    sync.Mutex
+	done  chan struct{} // made when first asked for
+	err   error
+	stops canceler // the attempt that runs, or its fallback
+	rare  *rare    // nil for most
 }
+
+// rare is what few tasks have.
+type rare struct {
+	started chan struct{}
+	cause   error // why it was canceled
+}
+
+// canceler is what Run.Cancel and shutdown cancel.
+type canceler interface{ cancelWith(cause error) }
 
 // newTask plans a run of j; nothing is admitted yet.
 func (rt *Runtime) newTask(ctx context.Context, sc *scope, when timing, j Job, opts []Option) (*task, error) {
@@ -175,7 +178,10 @@ func (rt *Runtime) newTask(ctx context.Context, sc *scope, when timing, j Job, o
 			return nil, err
 		}
 	}
-	t := &task{plan: ps.plan(when, set), set: set, job: j, id: newID(), link: trace.SpanContextFromContext(ctx)}
+	t := &task{plan: ps.plan(when, set), set: set, args: j.args, id: newID()}
+	if j.def == nil {
+		t.args = j.fn
+	}
 	if when != immediate {
 		t.req = sc.req
 	}
@@ -185,32 +191,13 @@ func (rt *Runtime) newTask(ctx context.Context, sc *scope, when timing, j Job, o
 	if rt.cfg.Engine != nil && durable.TxOf(ctx) != nil {
 		ctx = durable.WithTx(ctx, nil) // it ends with the handler; the task lives on
 	}
-	if set.lean || set.delay > 0 {
+	if t.ctx = ctx; set.lean || set.delay > 0 {
 		t.ctx = rt.lean(ctx, sc, when)
-	} else {
-		t.ctx = context.WithoutCancel(ctx)
 	}
 	if set.delay > 0 {
-		t.due = add(rt.queue.now(), set.delay)
+		t.at = add(rt.queue.now(), set.delay)
 	}
 	return t, nil
-}
-
-// lean keeps of ctx what a task needs, so that the rest can be freed.
-func (rt *Runtime) lean(ctx context.Context, sc *scope, when timing) context.Context {
-	c := trace.ContextWithSpanContext(context.Background(), trace.SpanContextFromContext(ctx))
-	if b := baggage.FromContext(ctx); b.Len() > 0 {
-		c = baggage.ContextWithBaggage(c, b)
-	}
-	for _, key := range rt.cfg.Keep {
-		if v := ctx.Value(key); v != nil {
-			c = context.WithValue(c, key, v)
-		}
-	}
-	if when == immediate { // the request is part of what is not kept
-		sc = &scope{rt: rt}
-	}
-	return context.WithValue(c, scopeKey, sc)
 }
 
 // newID returns a UUID of version 7 (RFC 9562): unique across processes, so that it

@@ -148,7 +148,7 @@ func (q *queue) oldestWaitLocked() time.Duration {
 
 func (q *queue) runningLocked() (list []listed) {
 	for t := q.busy.first; t != nil && len(list) < MaxListed; t = t.after {
-		list = append(list, listed{task: t, at: q.epoch.Add(time.Duration(t.takenAt))})
+		list = append(list, listed{task: t, at: q.epoch.Add(time.Duration(t.at))})
 	}
 	return list
 }
@@ -158,7 +158,7 @@ func (q *queue) runningLocked() (list []listed) {
 func (q *queue) retryingLocked() (list []listed) {
 	for _, t := range q.timers.tasks[:min(len(q.timers.tasks), 8*MaxListed)] {
 		if t.state == retrying {
-			list = append(list, listed{task: t, at: q.epoch.Add(time.Duration(t.due)), err: t.past.err})
+			list = append(list, listed{task: t, at: q.epoch.Add(time.Duration(t.at)), err: t.past.err})
 		}
 	}
 	slices.SortFunc(list, func(a, b listed) int { return a.at.Compare(b.at) })

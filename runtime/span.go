@@ -8,17 +8,8 @@ import (
 
 	"github.com/postlude/postlude/internal/errs"
 	"github.com/postlude/postlude/internal/panics"
-	"github.com/postlude/postlude/internal/taskctx"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
-
-// Value answers which task the context belongs to; the rest is the parent's.
-func (a *attempt) Value(key any) any {
-	if key == taskctx.Key {
-		return taskctx.Task(a)
-	}
-	return a.Context.Value(key)
-}
 
 // TaskName, TaskID and TaskAttempt identify the attempt to log handlers.
 func (a *attempt) TaskName() string { return a.name }
@@ -33,14 +24,14 @@ func (a *attempt) tell() {
 	}
 	a.told = true
 	kvs := make([]attribute.KeyValue, 0, 4+len(a.set.attrs))
-	id, args := a.shown()
+	shown := a.text()
 	kvs = append(kvs,
-		attribute.String(taskconv.TaskID, id),
+		attribute.String(taskconv.TaskID, shown.id),
 		attribute.Int(taskconv.TaskAttempt, a.number),
 		attribute.Float64(taskconv.TaskQueueDelay, a.queued.Seconds()),
 	)
-	if args != "" {
-		kvs = append(kvs, attribute.String(taskconv.TaskArgs, string(args)))
+	if shown.args != "" {
+		kvs = append(kvs, attribute.String(taskconv.TaskArgs, string(shown.args)))
 	}
 	if a.set.attempts > 0 {
 		kvs = append(kvs, attribute.Int(taskconv.TaskMaxAttempts, a.set.attempts))

@@ -62,13 +62,13 @@ func (s *timers) add(t *task) {
 	s.arm()
 }
 
-func (s *timers) remove(t *task) { heap.Remove((*byDue)(s), t.heapIndex) }
+func (s *timers) remove(t *task) { heap.Remove((*byDue)(s), int(t.heapIndex)) }
 
 // expired takes out the tasks that are due, the earliest first.
 func (s *timers) expired() []*task {
 	s.armed = 0
 	var due []*task
-	for now := s.now(); len(s.tasks) > 0 && s.tasks[0].due <= now; {
+	for now := s.now(); len(s.tasks) > 0 && s.tasks[0].at <= now; {
 		due = append(due, heap.Pop((*byDue)(s)).(*task))
 	}
 	return due
@@ -76,10 +76,10 @@ func (s *timers) expired() []*task {
 
 // arm sets the timer to the earliest task, unless it is set to that or earlier.
 func (s *timers) arm() {
-	if len(s.tasks) == 0 || s.armed != 0 && s.armed <= s.tasks[0].due {
+	if len(s.tasks) == 0 || s.armed != 0 && s.armed <= s.tasks[0].at {
 		return
 	}
-	s.armed = max(1, s.tasks[0].due)
+	s.armed = max(1, s.tasks[0].at)
 	wait := time.Duration(s.armed - s.now())
 	if s.timer == nil {
 		s.timer = time.AfterFunc(wait, s.fire)
@@ -98,16 +98,16 @@ func (s *timers) stop() {
 type byDue timers
 
 func (h *byDue) Len() int           { return len(h.tasks) }
-func (h *byDue) Less(i, j int) bool { return h.tasks[i].due < h.tasks[j].due }
+func (h *byDue) Less(i, j int) bool { return h.tasks[i].at < h.tasks[j].at }
 
 func (h *byDue) Swap(i, j int) {
 	h.tasks[i], h.tasks[j] = h.tasks[j], h.tasks[i]
-	h.tasks[i].heapIndex, h.tasks[j].heapIndex = i, j
+	h.tasks[i].heapIndex, h.tasks[j].heapIndex = int32(i), int32(j)
 }
 
 func (h *byDue) Push(x any) {
 	t := x.(*task)
-	t.heapIndex = len(h.tasks)
+	t.heapIndex = int32(len(h.tasks))
 	h.tasks = append(h.tasks, t)
 }
 
