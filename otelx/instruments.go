@@ -18,10 +18,11 @@ type Instruments struct {
 	RunDuration   metric.Float64Histogram // s; one attempt, by outcome and error.type
 	QueueDuration metric.Float64Histogram // s; from ready to run until started
 
-	Active  metric.Int64UpDownCounter // attempts running now
-	Pending metric.Int64UpDownCounter // tasks admitted and not running: gated, delayed, queued, waiting for a retry
+	// Observed, as every task changes them: an atomic and a callback cost less.
+	Active   metric.Int64ObservableUpDownCounter // attempts running now
+	Pending  metric.Int64ObservableUpDownCounter // tasks admitted and not running: gated, delayed, queued, waiting for a retry
+	Attempts metric.Int64ObservableCounter       // attempts that ended, by outcome and error.type
 
-	Attempts      metric.Int64Counter // attempts that ended, by outcome and error.type
 	Retries       metric.Int64Counter // attempts that will be followed by another
 	Verdicts      metric.Int64Counter // failed attempts, by what was decided about them
 	Dropped       metric.Int64Counter // tasks that ended for want of an attempt, by reason
@@ -51,7 +52,7 @@ func NewInstruments(m metric.Meter) (*Instruments, error) {
 		QueueDuration: b.seconds(taskconv.MetricQueueDuration, "Time a task that was ready to run waited for a worker."),
 		Active:        b.gauge(taskconv.MetricActive, "{attempt}", "Attempts that are running."),
 		Pending:       b.gauge(taskconv.MetricPending, "{task}", "Tasks that are admitted and not running."),
-		Attempts:      b.counter(taskconv.MetricAttempts, "{attempt}", "Attempts that ended."),
+		Attempts:      b.count(taskconv.MetricAttempts, "{attempt}", "Attempts that ended."),
 		Retries:       b.counter(taskconv.MetricRetries, "{attempt}", "Failed attempts that are followed by another."),
 		Verdicts:      b.counter(taskconv.MetricVerdicts, "{attempt}", "Failed attempts, by what was decided about them."),
 		Dropped:       b.counter(taskconv.MetricDropped, "{task}", "Tasks that were given up without another attempt."),
@@ -92,9 +93,14 @@ func (b *builder) age(name, description string) metric.Float64ObservableGauge {
 	return keep[metric.Float64ObservableGauge](b, g, err, noop.Float64ObservableGauge{})
 }
 
-func (b *builder) gauge(name, unit, description string) metric.Int64UpDownCounter {
-	c, err := b.meter.Int64UpDownCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
-	return keep[metric.Int64UpDownCounter](b, c, err, noop.Int64UpDownCounter{})
+func (b *builder) gauge(name, unit, description string) metric.Int64ObservableUpDownCounter {
+	c, err := b.meter.Int64ObservableUpDownCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
+	return keep[metric.Int64ObservableUpDownCounter](b, c, err, noop.Int64ObservableUpDownCounter{})
+}
+
+func (b *builder) count(name, unit, description string) metric.Int64ObservableCounter {
+	c, err := b.meter.Int64ObservableCounter(name, metric.WithUnit(unit), metric.WithDescription(description))
+	return keep[metric.Int64ObservableCounter](b, c, err, noop.Int64ObservableCounter{})
 }
 
 func (b *builder) counter(name, unit, description string) metric.Int64Counter {

@@ -51,7 +51,7 @@ func TestInstruments(t *testing.T) {
 	}
 	measure(t, in)
 	var observables []metric.Observable
-	levels := []metric.Int64Observable{in.Slots, in.SlotsMax, in.Workers, in.WorkersMax, in.QueueJobs}
+	levels := []metric.Int64Observable{in.Active, in.Pending, in.Attempts, in.Slots, in.SlotsMax, in.Workers, in.WorkersMax, in.QueueJobs}
 	ages := []metric.Float64Observable{in.PendingAge, in.QueueAge}
 	for _, level := range levels {
 		observables = append(observables, level)
@@ -152,7 +152,11 @@ func (brokenMeter) Int64Counter(name string, _ ...metric.Int64CounterOption) (me
 	return nil, brokenInstrument(name)
 }
 
-func (brokenMeter) Int64UpDownCounter(name string, _ ...metric.Int64UpDownCounterOption) (metric.Int64UpDownCounter, error) {
+func (brokenMeter) Int64ObservableUpDownCounter(name string, _ ...metric.Int64ObservableUpDownCounterOption) (metric.Int64ObservableUpDownCounter, error) {
+	return nil, brokenInstrument(name)
+}
+
+func (brokenMeter) Int64ObservableCounter(name string, _ ...metric.Int64ObservableCounterOption) (metric.Int64ObservableCounter, error) {
 	return nil, brokenInstrument(name)
 }
 

@@ -77,10 +77,7 @@ func (a *attempt) retry() bool {
 	}
 	a.logRetrying()
 	a.doWork()
-	a.rt.measure(func(m *meters) {
-		m.Retries.Add(a, 1, a.gauge...)
-		m.Pending.Add(a, 1, a.gauge...)
-	})
+	a.rt.measure(func(m *meters) { m.Retries.Add(a, 1, a.gauge...) })
 	t.remembered().span, t.past.err = a.span.SpanContext(), a.err
 	due := add(int64(a.end.Sub(a.rt.queue.epoch)), a.verdict.delay)
 	a.stage = concluded
@@ -88,7 +85,6 @@ func (a *attempt) retry() bool {
 		return true
 	}
 	a.stage = acting
-	a.rt.measure(func(m *meters) { m.Pending.Add(a, -1, a.gauge...) })
 	return false
 }
 

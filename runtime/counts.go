@@ -56,5 +56,18 @@ func (c *tally) counts() Counts {
 // The caller holds the queue's lock.
 func (q *queue) count(t *task, f fate, n int) {
 	q.tally[f] += n
-	t.stats.tally[f] += n
+	t.series.tally[f] += n
+}
+
+// counts sums the timings up. The caller holds the queue's lock.
+func (st *stats) counts() Counts {
+	var sum tally
+	for _, s := range st.timings {
+		if s != nil {
+			for f, n := range s.tally {
+				sum[f] += n
+			}
+		}
+	}
+	return sum.counts()
 }

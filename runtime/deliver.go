@@ -42,13 +42,12 @@ func (rt *Runtime) deliver(ctx context.Context, d durable.Delivery) durable.Outc
 		return durable.Outcome{Action: durable.Retry, Delay: time.Minute, Error: "the task is not in Config.Tasks of this process"}
 	}
 	t := rt.received(ps, d)
-	done, values := Run{t}.Done(), t.ctx // both are others' to change from here on
+	done := Run{t}.Done()
 	if !rt.queue.adopt(t) {
 		return durable.Outcome{}
 	}
 	watch := context.AfterFunc(ctx, func() { t.stop(context.Cause(ctx)) })
 	defer watch()
-	rt.measure(func(m *meters) { m.Pending.Add(values, 1, t.gauge...) })
 	rt.queue.release(t)
 	<-done
 	return t.in.outcome

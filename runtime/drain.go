@@ -105,7 +105,6 @@ func (rt *Runtime) Shutdown(ctx context.Context) (Report, error) {
 	}
 	rt.queue.stop()
 	rt.flush(ctx)
-	_ = rt.unobserve() // what can't be unregistered reports an empty queue
 	r := rt.report(start)
 	rt.logShutdown(r)
 	return r, err
@@ -193,13 +192,11 @@ func (rt *Runtime) drop(t *task, reason string) {
 		if rt.queue.isClosed() {
 			rt.leave(t, StateRequeued)
 		}
-		rt.measure(func(m *meters) { m.Pending.Add(t.ctx, -1, t.gauge...) })
 		t.emit(t.ctx, 0, slog.LevelInfo, taskconv.EventRequeued, "task handed back to its queue before it began")
 		return
 	}
 	rt.leave(t, StateDropped)
 	rt.countDropped(t.ctx, t, reason)
-	rt.measure(func(m *meters) { m.Pending.Add(t.ctx, -1, t.gauge...) })
 	level := slog.LevelWarn
 	if t.set.shield || t.out != nil {
 		level = slog.LevelError // a promise was broken

@@ -16,9 +16,16 @@ import (
 // engineStart is how long an engine may take to begin its work.
 const engineStart = 30 * time.Second
 
-// startWork has the engine deliver the durable tasks that the runtime knows.
+// startWork has the engine deliver the durable tasks that the runtime knows, and observes
+// its queues.
 func (rt *Runtime) startWork() error {
-	if rt.cfg.Engine == nil || rt.cfg.EnqueueOnly || len(rt.known) == 0 {
+	if rt.cfg.Engine == nil {
+		return nil
+	}
+	if err := rt.observeQueues(); err != nil {
+		return err
+	}
+	if rt.cfg.EnqueueOnly || len(rt.known) == 0 {
 		return nil
 	}
 	w := durable.Worker{Limit: rt.cfg.Workers, Do: rt.deliver, Logger: slog.New(rt.log)}
@@ -42,7 +49,7 @@ func (rt *Runtime) startWork() error {
 		err = errors.New("its Work returned no Session")
 	}
 	if err != nil {
-		return errors.Join(err, rt.unobserve())
+		return errors.Join(err, rt.unwatch())
 	}
 	rt.session = session
 	return nil
@@ -55,7 +62,7 @@ func (rt *Runtime) stopWork(ctx context.Context) (wait func() error) {
 		return func() error { return nil }
 	}
 	stopped := make(chan error, 1)
-	go func() { stopped <- rt.stopSession(ctx) }()
+	go func() { stopped <- errors.Join(rt.stopSession(ctx), rt.unwatch()) }()
 	return func() error {
 		var err error
 		select {

@@ -115,7 +115,6 @@ func (rt *Runtime) enqueueLate(w *worker) {
 	if cause := t.arm(cancelFunc(cancel)); cause != nil {
 		cancel(cause)
 	}
-	rt.measure(func(m *meters) { m.Pending.Add(a, -1, a.gauge...) })
 	t.begin()
 	there := a.enqueue()
 	switch {
@@ -211,13 +210,11 @@ func (a *attempt) enqueueAgain() bool {
 		a.emit(slog.LevelWarn, taskconv.EventRetrying, "task could not be enqueued, will be tried again",
 			append(a.failureAttrs(), millis(taskconv.LogRetryDelayMS, wait))...)
 	}
-	a.rt.measure(func(m *meters) { m.Pending.Add(a, 1, a.gauge...) })
 	a.stage = concluded
 	if a.rt.queue.retry(a.task, add(a.rt.queue.now(), wait)) { // from here on, it may be another worker's
 		return true
 	}
 	a.stage = acting
-	a.rt.measure(func(m *meters) { m.Pending.Add(a, -1, a.gauge...) })
 	return false
 }
 

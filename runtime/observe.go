@@ -2,7 +2,6 @@ package postlude
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -13,51 +12,30 @@ import (
 	"github.com/postlude/postlude/runtime/taskconv"
 )
 
-// observe has the meter ask how full the runtime and its engine's queues are, until
-// unobserve.
+// observe has the meter ask for what is counted, and for how full queue and workers are.
+// That goes on after Shutdown, whose own tasks are to be in the last collection; so a
+// MeterProvider that lives on keeps the runtime.
 func (rt *Runtime) observe() error {
-	err := rt.observeFill()
-	if rt.cfg.Engine != nil {
-		err = errors.Join(err, rt.observeQueues())
-	}
+	m := rt.meters
+	_, err := rt.cfg.MeterProvider.Meter(scopeInfo.Name).RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		rt.observeSeries(o)
+		rt.observeFill(o)
+		return nil
+	}, m.Active, m.Pending, m.Attempts, m.Slots, m.SlotsMax, m.Workers, m.WorkersMax, m.PendingAge)
 	return err
-}
-
-func (rt *Runtime) watch(ask metric.Callback, instruments ...metric.Observable) error {
-	watch, err := rt.cfg.MeterProvider.Meter(scopeInfo.Name).RegisterCallback(ask, instruments...)
-	if watch != nil {
-		rt.watches = append(rt.watches, watch)
-	}
-	return err
-}
-
-func (rt *Runtime) unobserve() error {
-	var errs []error
-	for _, watch := range rt.watches {
-		var err error
-		if p := panics.Try(func() { err = watch.Unregister() }); p != nil {
-			err = p
-		}
-		errs = append(errs, err)
-	}
-	return errors.Join(errs...)
 }
 
 // observeFill makes the state of the in-process queue metrics: what is used, and of how
 // much.
-func (rt *Runtime) observeFill() error {
-	m := rt.meters
-	return rt.watch(func(_ context.Context, o metric.Observer) error {
-		var slots, workers int
-		var oldest time.Duration
-		rt.queue.read(func(q *queue) { slots, workers, oldest = q.live-q.guests, q.workers, q.oldestWaitLocked() })
-		o.ObserveInt64(m.Slots, int64(slots))
-		o.ObserveInt64(m.SlotsMax, int64(rt.cfg.Queue))
-		o.ObserveInt64(m.Workers, int64(workers))
-		o.ObserveInt64(m.WorkersMax, int64(rt.cfg.Workers))
-		o.ObserveFloat64(m.PendingAge, oldest.Seconds())
-		return nil
-	}, m.Slots, m.SlotsMax, m.Workers, m.WorkersMax, m.PendingAge)
+func (rt *Runtime) observeFill(o metric.Observer) {
+	var slots, workers int
+	var oldest time.Duration
+	rt.queue.read(func(q *queue) { slots, workers, oldest = q.live-q.guests, q.workers, q.oldestWaitLocked() })
+	o.ObserveInt64(rt.meters.Slots, int64(slots))
+	o.ObserveInt64(rt.meters.SlotsMax, int64(rt.cfg.Queue))
+	o.ObserveInt64(rt.meters.Workers, int64(workers))
+	o.ObserveInt64(rt.meters.WorkersMax, int64(rt.cfg.Workers))
+	o.ObserveFloat64(rt.meters.PendingAge, oldest.Seconds())
 }
 
 // observeTime is how long a collection of metrics waits for the engine. The database may
@@ -68,7 +46,7 @@ const observeTime = 2 * time.Second
 // who sums up over processes takes the maximum.
 func (rt *Runtime) observeQueues() error {
 	jobs, age := rt.meters.QueueJobs, rt.meters.QueueAge
-	return rt.watch(func(ctx context.Context, o metric.Observer) error {
+	watch, err := rt.cfg.MeterProvider.Meter(scopeInfo.Name).RegisterCallback(func(ctx context.Context, o metric.Observer) error {
 		ctx, cancel := context.WithTimeout(ctx, observeTime)
 		defer cancel()
 		var queues []durable.QueueStats
@@ -88,6 +66,19 @@ func (rt *Runtime) observeQueues() error {
 		}
 		return nil
 	}, jobs, age)
+	rt.watch = watch
+	return err
+}
+
+// unwatch ends that: the engine may be closed after the shutdown.
+func (rt *Runtime) unwatch() (err error) {
+	if rt.watch == nil {
+		return nil
+	}
+	if p := panics.Try(func() { err = rt.watch.Unregister() }); p != nil {
+		err = p
+	}
+	return err
 }
 
 func statesOf(q durable.QueueStats) map[string]int {

@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/postlude/postlude/otelx"
@@ -25,7 +24,6 @@ type plans struct {
 	function string
 	invoke   func(context.Context, any) error
 	base     *settings // Config.Defaults and the definition's options
-	stats    *stats
 	warn     sync.Once
 	cases    [timings][2][2]atomic.Pointer[plan] // by timing, shield, own trace
 }
@@ -34,57 +32,13 @@ type plans struct {
 // shield: span, log handler and metric attributes are the costly part of a task.
 type plan struct {
 	*plans
+	*series
 	when   timing
 	shield bool
 	span   *otelx.Template // of an attempt
 	log    slog.Handler
 
 	schedule *otelx.Template // of the enqueueing of a durable task; nil for others
-
-	gauge   []metric.AddOption    // name, timing
-	queued  []metric.RecordOption // name, timing
-	okCount []metric.AddOption    // name, timing, outcome ok
-	okTime  []metric.RecordOption
-
-	verdicts [requeue + 1][]metric.AddOption // name, timing, verdict
-	failed   sync.Map                        // failureLabel to *failureOptions
-	kinds    atomic.Int64                    // entries of failed
-}
-
-// failureLabel is what tells the series of failed attempts apart.
-type failureLabel struct {
-	kind      Kind
-	errorType string
-}
-
-// failureOptions are the metric attributes of failed attempts of one kind.
-type failureOptions struct {
-	count []metric.AddOption
-	time  []metric.RecordOption
-}
-
-// maxFailureLabels bounds what a plan remembers; a program has few types of error.
-const maxFailureLabels = 256
-
-// failure returns the metric attributes of a failed attempt.
-func (p *plan) failure(kind Kind, errorType string) *failureOptions {
-	label := failureLabel{kind, errorType}
-	if o, ok := p.failed.Load(label); ok {
-		return o.(*failureOptions)
-	}
-	set := attribute.NewSet(
-		attribute.String(taskconv.TaskName, p.name), attribute.String(taskconv.TaskTiming, p.when.String()),
-		attribute.String(taskconv.TaskOutcome, string(kind)), attribute.String(taskconv.ErrorType, errorType))
-	o := &failureOptions{
-		count: []metric.AddOption{metric.WithAttributeSet(set)},
-		time:  []metric.RecordOption{metric.WithAttributeSet(set)},
-	}
-	if p.kinds.Load() < maxFailureLabels {
-		if _, there := p.failed.LoadOrStore(label, o); !there {
-			p.kinds.Add(1)
-		}
-	}
-	return o
 }
 
 // plansOf returns the plans for j, or what is wrong with its definition.
@@ -104,7 +58,7 @@ func (rt *Runtime) plansOf(j Job) (*plans, error) {
 	}
 	ps := &plans{
 		rt: rt, def: j.def, name: j.def.name, function: j.def.function, invoke: j.def.invoke,
-		base: base, stats: rt.statsOf(j.def.name),
+		base: base,
 	}
 	j.def.planned.Store(ps)
 	return ps, nil
@@ -135,7 +89,7 @@ func (rt *Runtime) newPlan(ps *plans, when timing, set *settings) *plan {
 		span = append(span, attribute.String(taskconv.CodeFunctionName, ps.function))
 	}
 	p := &plan{
-		plans: ps, when: when, shield: set.shield,
+		plans: ps, series: rt.seriesOf(ps.name, when), when: when, shield: set.shield,
 		span: otelx.NewTemplate(otelx.TemplateConfig{
 			Tracer: rt.tracer, Scope: scopeInfo, Name: taskconv.SpanRun + ps.name,
 			Kind: trace.SpanKindConsumer, NewRoot: set.relation != ChildOf, Attributes: span,
@@ -152,24 +106,7 @@ func (rt *Runtime) newPlan(ps *plans, when timing, set *settings) *plan {
 			Kind: trace.SpanKindProducer, Attributes: span,
 		})
 	}
-	base := attribute.NewSet(name, tim)
-	ok := attribute.NewSet(name, tim, attribute.String(taskconv.TaskOutcome, taskconv.OutcomeOK))
-	p.gauge = []metric.AddOption{metric.WithAttributeSet(base)}
-	p.queued = []metric.RecordOption{metric.WithAttributeSet(base)}
-	p.okCount = []metric.AddOption{metric.WithAttributeSet(ok)}
-	p.okTime = []metric.RecordOption{metric.WithAttributeSet(ok)}
-	for v := range p.verdicts {
-		p.verdicts[v] = []metric.AddOption{metric.WithAttributeSet(
-			attribute.NewSet(name, tim, attribute.String(taskconv.TaskVerdict, action(v).String())))}
-	}
 	return p
-}
-
-// attrs is the plan's metric attributes and more.
-func (p *plan) attrs(more ...attribute.KeyValue) metric.MeasurementOption {
-	return metric.WithAttributes(append(more,
-		attribute.String(taskconv.TaskName, p.name),
-		attribute.String(taskconv.TaskTiming, p.when.String()))...)
 }
 
 // maxClosures bounds how many closures a runtime remembers. A program has as many as
@@ -200,7 +137,7 @@ func (c *closures) plansOf(rt *Runtime, j Job) (*plans, error) {
 	if ps, ok := c.plans.Load(key); ok {
 		return ps.(*plans), nil
 	}
-	ps := &plans{rt: rt, name: j.name, function: functionName(j.fn), invoke: callClosure, base: rt.defaults, stats: rt.statsOf(j.name)}
+	ps := &plans{rt: rt, name: j.name, function: functionName(j.fn), invoke: callClosure, base: rt.defaults}
 	if c.count.Add(1) > maxClosures {
 		c.count.Add(-1)
 		c.warn.Do(func() {

@@ -130,7 +130,7 @@ func (q *queue) retry(t *task, due int64) bool {
 	t.state, t.at = retrying, due
 	q.busy.remove(t)
 	q.waiting.add(t)
-	t.stats.retries++
+	t.retries++
 	q.count(t, inFlight, -1)
 	q.count(t, waitingRetry, +1)
 	q.timers.add(t)

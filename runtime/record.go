@@ -101,7 +101,6 @@ func millis(key string, d time.Duration) slog.Attr {
 
 // admitted records that a task was scheduled.
 func (rt *Runtime) admitted(ctx context.Context, t *task) {
-	rt.measure(func(m *meters) { m.Pending.Add(ctx, 1, t.gauge...) })
 	t.emit(ctx, 0, slog.LevelDebug, taskconv.EventScheduled, "task scheduled")
 }
 
@@ -116,7 +115,7 @@ func (rt *Runtime) rejected(ctx context.Context, t *task, err error) {
 	case !errors.Is(err, ErrQueueFull):
 		reason = taskconv.ReasonEnqueueFailed
 	}
-	rt.measure(func(m *meters) { m.Rejected.Add(ctx, 1, t.attrs(attribute.String(taskconv.Reason, reason))) })
+	rt.measure(func(m *meters) { m.Rejected.Add(ctx, 1, t.with(attribute.String(taskconv.Reason, reason))) })
 }
 
 // started records that an attempt began.
@@ -129,27 +128,22 @@ func (a *attempt) started() {
 func (a *attempt) countStart() {
 	a.counted = true
 	a.stats.queued.observe(a.queued)
-	a.rt.measure(func(m *meters) {
-		m.Pending.Add(a, -1, a.gauge...)
-		m.Active.Add(a, 1, a.gauge...)
-		m.QueueDuration.Record(a, a.queued.Seconds(), a.plan.queued...)
-	})
+	a.rt.measure(func(m *meters) { m.QueueDuration.Record(a, a.queued.Seconds(), a.waited...) })
 }
 
 // measure records how the attempt ended.
 func (a *attempt) measure() {
 	a.stats.ran.observe(a.elapsed())
+	if a.err == nil {
+		a.ok.Add(1)
+		a.rt.measure(func(m *meters) { m.RunDuration.Record(a, a.elapsed().Seconds(), a.okTime...) })
+		return
+	}
+	failed := a.series.failures(a.failure.Kind, a.failure.ErrorType)
+	failed.n.Add(1)
 	a.rt.measure(func(m *meters) {
-		m.Active.Add(a, -1, a.gauge...)
-		if a.err == nil {
-			m.Attempts.Add(a, 1, a.okCount...)
-			m.RunDuration.Record(a, a.elapsed().Seconds(), a.okTime...)
-			return
-		}
-		o := a.plan.failure(a.failure.Kind, a.failure.ErrorType)
-		m.Attempts.Add(a, 1, o.count...)
-		m.RunDuration.Record(a, a.elapsed().Seconds(), o.time...)
-		m.Verdicts.Add(a, 1, a.plan.verdicts[a.verdict.action]...)
+		m.RunDuration.Record(a, a.elapsed().Seconds(), failed.time...)
+		m.Verdicts.Add(a, 1, a.verdicts[a.verdict.action]...)
 	})
 }
 
@@ -206,7 +200,7 @@ func (a *attempt) failureAttrsAs(outcome string) []slog.Attr {
 
 // countDropped counts a task that ended for want of an attempt.
 func (rt *Runtime) countDropped(ctx context.Context, t *task, reason string) {
-	rt.measure(func(m *meters) { m.Dropped.Add(ctx, 1, t.attrs(attribute.String(taskconv.Reason, reason))) })
+	rt.measure(func(m *meters) { m.Dropped.Add(ctx, 1, t.with(attribute.String(taskconv.Reason, reason))) })
 }
 
 // handlerFailed reports an error handler that panicked, blocked or failed.

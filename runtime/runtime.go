@@ -122,9 +122,9 @@ type Runtime struct {
 	escalations escalations
 	turns       sync.Map // of untried handlers, see guarded
 
-	known   map[string]*plans // the durable tasks that it runs
-	session durable.Session   // of the engine that delivers them; nil: none
-	watches []metric.Registration
+	known   map[string]*plans   // the durable tasks that it runs
+	session durable.Session     // of the engine that delivers them; nil: none
+	watch   metric.Registration // of the engine's queues; nil: none
 
 	drain    drain
 	mu       sync.Mutex // guards what follows
@@ -156,7 +156,7 @@ func New(cfg Config) (*Runtime, error) {
 		return nil, fmt.Errorf("postlude: invalid config: %w", errors.Join(errs...))
 	}
 	if err := rt.observe(); err != nil {
-		return nil, fmt.Errorf("postlude: Config.MeterProvider: %w", errors.Join(err, rt.unobserve()))
+		return nil, fmt.Errorf("postlude: Config.MeterProvider: %w", err)
 	}
 	if err := rt.startWork(); err != nil {
 		return nil, fmt.Errorf("postlude: Config.Engine: %w", err)

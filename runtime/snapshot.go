@@ -92,7 +92,7 @@ func (rt *Runtime) Snapshot() Snapshot {
 		s.Counts, s.Workers, s.Closing = q.tally.counts(), q.workers, q.closed
 		s.Slots, s.OldestWait = q.live-q.guests, q.oldestWaitLocked()
 		for name, st := range rt.stats {
-			s.Tasks = append(s.Tasks, TaskStats{Name: name, Counts: st.tally.counts(), Retries: st.retries})
+			s.Tasks = append(s.Tasks, TaskStats{Name: name, Counts: st.counts(), Retries: st.retries})
 		}
 		running, retrying = q.runningLocked(), q.retryingLocked()
 	})
@@ -163,32 +163,6 @@ func (q *queue) retryingLocked() (list []listed) {
 	}
 	slices.SortFunc(list, func(a, b listed) int { return a.at.Compare(b.at) })
 	return list[:min(len(list), MaxListed)]
-}
-
-// stats are the counts of one name. The queue's lock guards the first two.
-type stats struct {
-	tally       tally
-	retries     uint64
-	ran, queued recorder
-}
-
-// maxNames bounds the names that are counted apart, and other takes the rest: who puts
-// ids into names shall not run out of memory for it.
-const (
-	maxNames = 1024
-	other    = "(other)"
-)
-
-func (rt *Runtime) statsOf(name string) *stats {
-	rt.mu.Lock()
-	defer rt.mu.Unlock()
-	if _, known := rt.stats[name]; !known && len(rt.stats) >= maxNames {
-		name = other
-	}
-	if rt.stats[name] == nil {
-		rt.stats[name] = new(stats)
-	}
-	return rt.stats[name]
 }
 
 // noteBlocked remembers a handler for the report, and forgets those that have returned.
