@@ -16,9 +16,9 @@ import (
 	"github.com/postlude/postlude/runtime/taskconv"
 )
 
-// ended is a real SDK span that has ended. localSpan embeds it, because the SDK's
+// ended is a real SDK span that has ended. Local embeds it, because the SDK's
 // span interfaces have a private method and may grow in a minor release: a method
-// that localSpan does not know yet then answers like an ended span does, where an
+// that Local does not know yet then answers like an ended span does, where an
 // embedded nil interface would panic.
 var ended = func() sdktrace.ReadWriteSpan {
 	tp := sdktrace.NewTracerProvider(
@@ -34,20 +34,28 @@ var ended = func() sdktrace.ReadWriteSpan {
 	return rw
 }()
 
-// localSpan records what the SDK does not, so that a span processor of ours can
+// Local records what the SDK does not, so that a span processor of ours can
 // read and write every span. Every call goes to the inner span too, which ignores
 // it unless it belongs to a tracer that records in its own way.
-type localSpan struct {
+//
+// It is part of a larger object where there is one, see Template.StartIn, and small as
+// long as nobody writes to it.
+type Local struct {
 	sdktrace.ReadWriteSpan // see ended
 
 	template *Template
 	inner    trace.Span
-	parent   trace.SpanContext
+	of       context.Context // the parent's
 	start    time.Time
 
 	mu      sync.Mutex // guards what follows
-	name    string
 	end     time.Time
+	written *written // nil: as the template has it
+}
+
+// written is what was recorded on a local span.
+type written struct {
+	name    string
 	attrs   []attribute.KeyValue // nil while they are the template's, which are shared
 	events  []sdktrace.Event
 	links   []sdktrace.Link
@@ -56,70 +64,84 @@ type localSpan struct {
 }
 
 // record calls fn under the lock, unless the span has ended.
-func (s *localSpan) record(fn func()) {
+func (s *Local) record(fn func(*written)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.end.IsZero() {
-		fn()
+	if !s.end.IsZero() {
+		return
 	}
+	if s.written == nil {
+		s.written = s.blank()
+	}
+	fn(s.written)
 }
 
-func (s *localSpan) End(opts ...trace.SpanEndOption) {
+func (s *Local) blank() *written {
+	w := &written{name: s.template.name}
+	w.dropped.attrs = s.template.dropped
+	return w
+}
+
+func (s *Local) End(opts ...trace.SpanEndOption) {
 	cfg := trace.NewSpanEndConfig(opts...)
 	end := cfg.Timestamp()
 	if end.IsZero() {
 		end = time.Now()
 	}
-	s.record(func() { s.end = end })
+	s.mu.Lock()
+	if s.end.IsZero() {
+		s.end = end
+	}
+	s.mu.Unlock()
 	s.inner.End(opts...)
 }
 
 // IsRecording is true until the span ended, though nothing may export it: the
 // attributes that user code guards with IsRecording shall reach the handlers.
-func (s *localSpan) IsRecording() bool {
+func (s *Local) IsRecording() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.end.IsZero()
 }
 
-func (s *localSpan) SetAttributes(kv ...attribute.KeyValue) {
-	s.record(func() {
-		if s.attrs == nil {
-			s.attrs = make([]attribute.KeyValue, 0, len(s.template.attrs)+len(kv))
-			s.attrs = append(s.attrs, s.template.attrs...)
+func (s *Local) SetAttributes(kv ...attribute.KeyValue) {
+	s.record(func(w *written) {
+		if w.attrs == nil {
+			w.attrs = make([]attribute.KeyValue, 0, len(s.template.attrs)+len(kv))
+			w.attrs = append(w.attrs, s.template.attrs...)
 		}
-		s.attrs = put(s.attrs, kv, &s.dropped.attrs)
+		w.attrs = put(w.attrs, kv, &w.dropped.attrs)
 	})
 	s.inner.SetAttributes(kv...)
 }
 
-func (s *localSpan) SetName(name string) {
-	s.record(func() { s.name = name })
+func (s *Local) SetName(name string) {
+	s.record(func(w *written) { w.name = name })
 	s.inner.SetName(name)
 }
 
 // SetStatus follows the specification: Ok is final, and Unset changes nothing.
-func (s *localSpan) SetStatus(code codes.Code, description string) {
-	s.record(func() {
-		if s.status.Code > code {
+func (s *Local) SetStatus(code codes.Code, description string) {
+	s.record(func(w *written) {
+		if w.status.Code > code {
 			return
 		}
-		s.status = sdktrace.Status{Code: code}
+		w.status = sdktrace.Status{Code: code}
 		if code == codes.Error {
-			s.status.Description = description
+			w.status.Description = description
 		}
 	})
 	s.inner.SetStatus(code, description)
 }
 
-func (s *localSpan) AddEvent(name string, opts ...trace.EventOption) {
-	s.record(func() { s.addEvent(name, opts...) })
+func (s *Local) AddEvent(name string, opts ...trace.EventOption) {
+	s.record(func(w *written) { w.addEvent(name, opts...) })
 	s.inner.AddEvent(name, opts...)
 }
 
 // RecordError adds an exception event, as the SDK does. err's methods are user code:
 // they are not called under the lock, nor for a span that has ended.
-func (s *localSpan) RecordError(err error, opts ...trace.EventOption) {
+func (s *Local) RecordError(err error, opts ...trace.EventOption) {
 	if err == nil {
 		return
 	}
@@ -130,78 +152,96 @@ func (s *localSpan) RecordError(err error, opts ...trace.EventOption) {
 		if c := trace.NewEventConfig(opts...); c.StackTrace() {
 			all = append(all, trace.WithAttributes(attribute.String(taskconv.ExceptionStacktrace, stack())))
 		}
-		s.record(func() { s.addEvent(taskconv.ExceptionEvent, all...) })
+		s.record(func(w *written) { w.addEvent(taskconv.ExceptionEvent, all...) })
 	}
 	s.inner.RecordError(err, opts...)
 }
 
-func (s *localSpan) addEvent(name string, opts ...trace.EventOption) {
+func (w *written) addEvent(name string, opts ...trace.EventOption) {
 	c := trace.NewEventConfig(opts...)
 	e := sdktrace.Event{Name: name, Time: c.Timestamp()}
 	e.Attributes, e.DroppedAttributeCount = capped(c.Attributes())
-	s.events = push(s.events, e, &s.dropped.events)
+	w.events = push(w.events, e, &w.dropped.events)
 }
 
 // AddLink ignores a link that says nothing, as the SDK does.
-func (s *localSpan) AddLink(l trace.Link) {
+func (s *Local) AddLink(l trace.Link) {
 	if l.SpanContext.IsValid() || len(l.Attributes) > 0 || l.SpanContext.TraceState().Len() > 0 {
-		s.record(func() {
+		s.record(func(w *written) {
 			link := sdktrace.Link{SpanContext: l.SpanContext}
 			link.Attributes, link.DroppedAttributeCount = capped(l.Attributes)
-			s.links = push(s.links, link, &s.dropped.links)
+			w.links = push(w.links, link, &w.dropped.links)
 		})
 	}
 	s.inner.AddLink(l)
 }
 
-func (s *localSpan) TracerProvider() trace.TracerProvider { return s.inner.TracerProvider() }
-func (s *localSpan) SpanContext() trace.SpanContext       { return s.inner.SpanContext() }
-func (s *localSpan) Parent() trace.SpanContext            { return s.parent }
-func (s *localSpan) SpanKind() trace.SpanKind             { return s.template.kind }
-func (s *localSpan) StartTime() time.Time                 { return s.start }
-func (s *localSpan) ChildSpanCount() int                  { return 0 }
-func (s *localSpan) Name() string                         { return read(s, func() string { return s.name }) }
+func (s *Local) TracerProvider() trace.TracerProvider { return s.inner.TracerProvider() }
+func (s *Local) SpanContext() trace.SpanContext       { return s.inner.SpanContext() }
+func (s *Local) SpanKind() trace.SpanKind             { return s.template.kind }
+func (s *Local) StartTime() time.Time                 { return s.start }
+func (s *Local) ChildSpanCount() int                  { return 0 }
 
-func (s *localSpan) DroppedAttributes() int { return read(s, func() int { return s.dropped.attrs }) }
-
-func (s *localSpan) DroppedEvents() int { return read(s, func() int { return s.dropped.events }) }
-
-func (s *localSpan) DroppedLinks() int { return read(s, func() int { return s.dropped.links }) }
-
-func (s *localSpan) EndTime() time.Time { return read(s, func() time.Time { return s.end }) }
-
-func (s *localSpan) Status() sdktrace.Status {
-	return read(s, func() sdktrace.Status { return s.status })
+func (s *Local) Parent() trace.SpanContext {
+	if s.template.newRoot {
+		return trace.SpanContext{}
+	}
+	return trace.SpanContextFromContext(s.of)
 }
 
-func (s *localSpan) Events() []sdktrace.Event {
-	return read(s, func() []sdktrace.Event { return slices.Clone(s.events) })
+func (s *Local) EndTime() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end
 }
 
-func (s *localSpan) Links() []sdktrace.Link {
-	return read(s, func() []sdktrace.Link { return slices.Clone(s.links) })
+func (s *Local) Name() string { return read(s, func(w *written) string { return w.name }) }
+
+func (s *Local) DroppedAttributes() int {
+	return read(s, func(w *written) int { return w.dropped.attrs })
 }
 
-func (s *localSpan) Attributes() []attribute.KeyValue {
-	return read(s, func() []attribute.KeyValue {
-		if s.attrs == nil {
+func (s *Local) DroppedEvents() int {
+	return read(s, func(w *written) int { return w.dropped.events })
+}
+
+func (s *Local) DroppedLinks() int { return read(s, func(w *written) int { return w.dropped.links }) }
+
+func (s *Local) Status() sdktrace.Status {
+	return read(s, func(w *written) sdktrace.Status { return w.status })
+}
+
+func (s *Local) Events() []sdktrace.Event {
+	return read(s, func(w *written) []sdktrace.Event { return slices.Clone(w.events) })
+}
+
+func (s *Local) Links() []sdktrace.Link {
+	return read(s, func(w *written) []sdktrace.Link { return slices.Clone(w.links) })
+}
+
+func (s *Local) Attributes() []attribute.KeyValue {
+	return read(s, func(w *written) []attribute.KeyValue {
+		if w.attrs == nil {
 			return slices.Clone(s.template.attrs)
 		}
-		return slices.Clone(s.attrs)
+		return slices.Clone(w.attrs)
 	})
 }
 
-func (s *localSpan) InstrumentationScope() instrumentation.Scope { return s.template.scope }
+func (s *Local) InstrumentationScope() instrumentation.Scope { return s.template.scope }
 
 // InstrumentationLibrary is the old name of InstrumentationScope.
 //
 // Deprecated: the interface asks for it; use InstrumentationScope.
-func (s *localSpan) InstrumentationLibrary() instrumentation.Library { //nolint:staticcheck // see above
+func (s *Local) InstrumentationLibrary() instrumentation.Library { //nolint:staticcheck // see above
 	return s.template.scope
 }
 
-func read[T any](s *localSpan, fn func() T) T {
+func read[T any](s *Local, fn func(*written) T) T {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return fn()
+	if s.written == nil {
+		return fn(s.blank())
+	}
+	return fn(s.written)
 }

@@ -220,7 +220,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// No method of the interface may panic, not even one that a later SDK adds: localSpan
+// No method of the interface may panic, not even one that a later SDK adds: Local
 // embeds a span that answers those it does not know.
 func TestEveryMethod(t *testing.T) {
 	iface := reflect.TypeFor[sdktrace.ReadWriteSpan]()

@@ -61,32 +61,35 @@ func NewTemplate(c TemplateConfig) *Template {
 // exported tells whether the provider records too, so that attributes that only an
 // exporter would read need not be computed otherwise.
 func (t *Template) Start(ctx context.Context) (_ context.Context, span sdktrace.ReadWriteSpan, exported bool) {
+	ctx, span, exported = t.StartIn(ctx, new(Local), time.Now())
+	return trace.ContextWithSpan(ctx, span), span, exported
+}
+
+// StartIn is Start for who has a place for a local span, and a context of its own to carry
+// the span: that returned is the tracer's, and may carry another. local is used, from start
+// on, if the SDK does not record, and is not touched otherwise.
+func (t *Template) StartIn(ctx context.Context, local *Local, start time.Time) (_ context.Context, span sdktrace.ReadWriteSpan, exported bool) {
 	parent := ctx
 	ctx, inner := t.tracer.Start(ctx, t.name, t.opts...)
 	if rw, ok := inner.(sdktrace.ReadWriteSpan); ok && inner.IsRecording() {
 		return ctx, rw, true
 	}
-	local := t.local(parent, inner)
-	return trace.ContextWithSpan(ctx, local), local, inner.IsRecording()
+	t.begin(local, parent, inner, start)
+	return ctx, local, inner.IsRecording()
 }
 
-// StartLocal is Start without the tracer: for when that can't be used. As without an
+// StartLocal is StartIn without the tracer: for when that can't be used. As without an
 // SDK, the span context is the parent's, so that what follows stays in the trace.
-func (t *Template) StartLocal(ctx context.Context) (context.Context, sdktrace.ReadWriteSpan) {
+func (t *Template) StartLocal(ctx context.Context, local *Local, start time.Time) (context.Context, sdktrace.ReadWriteSpan) {
 	var parent trace.SpanContext
 	if !t.newRoot {
 		parent = trace.SpanContextFromContext(ctx)
 	}
 	ctx = trace.ContextWithSpanContext(ctx, parent)
-	local := t.local(ctx, trace.SpanFromContext(ctx))
-	return trace.ContextWithSpan(ctx, local), local
+	t.begin(local, ctx, trace.SpanFromContext(ctx), start)
+	return ctx, local
 }
 
-func (t *Template) local(ctx context.Context, inner trace.Span) *localSpan {
-	s := &localSpan{ReadWriteSpan: ended, template: t, inner: inner, start: time.Now(), name: t.name}
-	s.dropped.attrs = t.dropped
-	if !t.newRoot {
-		s.parent = trace.SpanContextFromContext(ctx)
-	}
-	return s
+func (t *Template) begin(s *Local, ctx context.Context, inner trace.Span, start time.Time) {
+	s.ReadWriteSpan, s.template, s.inner, s.of, s.start = ended, t, inner, ctx, start
 }

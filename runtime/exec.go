@@ -37,9 +37,10 @@ type attempt struct {
 	ends   atomic.Pointer[cancellation] // nil: nobody has asked for it
 
 	span     sdktrace.ReadWriteSpan
-	exported bool // the SDK records the span
-	told     bool // the span has the attributes that only a reader needs
-	counted  bool // its start is in the metrics
+	local    otelx.Local // is span where the SDK does not record
+	exported bool        // the SDK records the span
+	told     bool        // the span has the attributes that only a reader needs
+	counted  bool        // its start is in the metrics
 
 	start, end time.Time
 	queued     time.Duration
@@ -134,31 +135,22 @@ func (a *attempt) begin() {
 // goes on with a span that is recorded here only.
 func (a *attempt) startSpan(of *otelx.Template) {
 	ctx := a.values
-	if p := panics.Try(func() { a.values, a.span, a.exported = of.Start(ctx) }); p != nil {
-		a.values, a.span = of.StartLocal(ctx)
+	if p := panics.Try(func() { a.values, a.span, a.exported = of.StartIn(ctx, &a.local, a.start) }); p != nil {
+		a.values, a.span = of.StartLocal(ctx, &a.local, a.start)
 		a.rt.telemetryFailed(a, "starting the span", p)
+	}
+	if spanKey == nil {
+		a.values = trace.ContextWithSpan(a.values, a.span)
 	}
 }
 
-// introduce links the attempt's span, and shows it to the processors that are not ours.
+// introduce shows the attempt's span to the processors that are not ours.
 func (a *attempt) introduce() {
-	if a.set.relation != None {
-		a.addLink(trace.SpanContextFromContext(&a.base))
-	}
-	if a.past != nil {
-		a.addLink(a.past.span)
-	}
 	if a.exported || a.set.foreign {
 		a.tell()
 	}
 	if a.set.foreign {
 		a.eachForeign(func(e *entry) { e.OnStart(a, a.span) })
-	}
-}
-
-func (a *attempt) addLink(sc trace.SpanContext) {
-	if sc.IsValid() {
-		a.span.AddLink(trace.Link{SpanContext: sc})
 	}
 }
 
@@ -245,7 +237,7 @@ func (a *attempt) settle(f fate) {
 // processor. The function is not called.
 func (a *attempt) beginAgain() {
 	if a.span == nil {
-		a.values, a.span = a.plan.span.StartLocal(a.values)
+		a.values, a.span = a.plan.span.StartLocal(a.values, &a.local, a.start)
 	}
 	if !a.counted {
 		a.countStart()

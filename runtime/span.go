@@ -16,13 +16,19 @@ func (a *attempt) TaskName() string { return a.name }
 func (a *attempt) TaskID() string   { return a.ID() }
 func (a *attempt) TaskAttempt() int { return a.number }
 
-// tell sets the attributes that cost something to compute, once. Those that samplers
-// may ask for are in the span's template.
+// tell links the span, and sets the attributes that cost something to compute, once, if
+// somebody reads it. Those that samplers may ask for are in the span's template.
 func (a *attempt) tell() {
 	if a.told {
 		return
 	}
 	a.told = true
+	if a.set.relation != None {
+		a.addLink(trace.SpanContextFromContext(&a.base))
+	}
+	if a.past != nil {
+		a.addLink(a.past.span)
+	}
 	kvs := make([]attribute.KeyValue, 0, 4+len(a.set.attrs))
 	shown := a.text()
 	kvs = append(kvs,
@@ -37,6 +43,12 @@ func (a *attempt) tell() {
 		kvs = append(kvs, attribute.Int(taskconv.TaskMaxAttempts, a.set.attempts))
 	}
 	a.span.SetAttributes(append(kvs, a.set.attrs...)...)
+}
+
+func (a *attempt) addLink(sc trace.SpanContext) {
+	if sc.IsValid() {
+		a.span.AddLink(trace.Link{SpanContext: sc})
+	}
 }
 
 // markFailed writes the failure on the span.
