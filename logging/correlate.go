@@ -2,7 +2,6 @@ package logging
 
 import (
 	"context"
-	"encoding/hex"
 	"log/slog"
 	"slices"
 	"strings"
@@ -10,6 +9,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/postlude/postlude/internal/taskctx"
+	"github.com/postlude/postlude/internal/tasklog"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
 
@@ -75,6 +75,16 @@ func (c *correlator) Handle(ctx context.Context, r slog.Record) error {
 		out.AddAttrs(c.nest(attrsOf(r), nil)...)
 	}
 	return c.top.Handle(ctx, out)
+}
+
+// HandleTask passes a record of the runtime's on as it is. In a group it has to be taken
+// apart, which Handle does.
+func (c *correlator) HandleTask(ctx context.Context, r *tasklog.Record) (bool, error) {
+	h, ok := c.full.(tasklog.Handler)
+	if !ok || len(c.scopes) > 0 {
+		return false, nil
+	}
+	return h.HandleTask(ctx, r)
 }
 
 func (c *correlator) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -215,10 +225,10 @@ func appendIDs(attrs []slog.Attr, ctx context.Context, have idSet) []slog.Attr {
 		return attrs
 	}
 	if sc := trace.SpanContextFromContext(ctx); have&hasTrace != hasTrace && sc.IsValid() {
-		text := hexIDs(sc)
-		add(hasTraceID, slog.String(taskconv.LogTraceID, text[:32]))
-		add(hasSpanID, slog.String(taskconv.LogSpanID, text[32:48]))
-		add(hasTraceFlags, slog.String(taskconv.LogTraceFlags, text[48:]))
+		traceID, spanID, flags := tasklog.SpanText(sc)
+		add(hasTraceID, slog.String(taskconv.LogTraceID, traceID))
+		add(hasSpanID, slog.String(taskconv.LogSpanID, spanID))
+		add(hasTraceFlags, slog.String(taskconv.LogTraceFlags, flags))
 	}
 	if have&hasTask == hasTask {
 		return attrs
@@ -229,15 +239,4 @@ func appendIDs(attrs []slog.Attr, ctx context.Context, have idSet) []slog.Attr {
 		add(hasAttempt, slog.Int(taskconv.TaskAttempt, t.TaskAttempt()))
 	}
 	return attrs
-}
-
-// hexIDs returns trace id, span id and flags, one after the other: one string
-// to allocate and not three.
-func hexIDs(sc trace.SpanContext) string {
-	t, s, f := sc.TraceID(), sc.SpanID(), byte(sc.TraceFlags())
-	var b [50]byte
-	hex.Encode(b[:32], t[:])
-	hex.Encode(b[32:48], s[:])
-	hex.Encode(b[48:], []byte{f})
-	return string(b[:])
 }

@@ -114,12 +114,16 @@ func newJSON(w io.Writer, opts Options) slog.Handler {
 	case GCP:
 		names = gcpNames(opts.Project)
 	}
-	var h slog.Handler = slog.NewJSONHandler(w, &slog.HandlerOptions{
+	out := &sharedWriter{w: w}
+	var h slog.Handler = slog.NewJSONHandler(out, &slog.HandlerOptions{
 		AddSource:   opts.AddSource,
 		Level:       opts.Level,
 		ReplaceAttr: replacer(names),
 	})
-	if opts.Schema == ECS {
+	switch {
+	case opts.Schema == OTel && !opts.AddSource:
+		h = newShortcut(out, h)
+	case opts.Schema == ECS:
 		h = h.WithAttrs([]slog.Attr{slog.String("ecs.version", ecsVersion)})
 	}
 	return h

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/postlude/postlude/internal/tasklog"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
 
@@ -269,7 +270,7 @@ func (rt *Runtime) logShutdown(r Report) {
 		slog.Int(taskconv.LogUnfinished, r.Running+r.Pending+r.Retrying),
 		slog.Int(taskconv.LogEnqueued, r.Enqueued),
 		slog.Int(taskconv.LogRequeued, r.Requeued),
-		millis(taskconv.LogElapsedMS, r.Elapsed))
+		slog.Float64(taskconv.LogElapsedMS, tasklog.Milliseconds(r.Elapsed)))
 }
 
 func (q *queue) close() {

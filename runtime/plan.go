@@ -11,6 +11,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/postlude/postlude/internal/tasklog"
 	"github.com/postlude/postlude/otelx"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
@@ -37,6 +38,7 @@ type plan struct {
 	shield bool
 	span   *otelx.Template // of an attempt
 	log    slog.Handler
+	short  tasklog.Handler // log, if it knows the short way; else nil
 
 	schedule *otelx.Template // of the enqueueing of a durable task; nil for others
 }
@@ -100,6 +102,7 @@ func (rt *Runtime) newPlan(ps *plans, when timing, set *settings) *plan {
 			slog.Bool(taskconv.TaskShield, set.shield),
 		}),
 	}
+	p.short, _ = p.log.(tasklog.Handler)
 	if set.durable {
 		p.schedule = otelx.NewTemplate(otelx.TemplateConfig{
 			Tracer: rt.tracer, Scope: scopeInfo, Name: taskconv.SpanSchedule + ps.name,

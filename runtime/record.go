@@ -5,15 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/postlude/postlude/internal/errs"
 	"github.com/postlude/postlude/internal/panics"
-	"github.com/postlude/postlude/internal/render"
 	"github.com/postlude/postlude/otelx"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
@@ -24,79 +21,6 @@ type meters = otelx.Instruments
 // measure records metrics. An exemplar filter or a meter of the user's may panic.
 func (rt *Runtime) measure(record func(*meters)) {
 	_ = panics.Try(func() { record(rt.meters) })
-}
-
-// text is the id and the arguments of a task as telemetry shows them.
-type text struct {
-	once sync.Once
-	id   string
-	args render.JSON // "" for a closure
-}
-
-// text returns what telemetry shows. It is made once, when something first records it.
-func (t *task) text() *text {
-	s := t.shown.Load()
-	if s == nil {
-		t.shown.CompareAndSwap(nil, new(text))
-		s = t.shown.Load()
-	}
-	s.once.Do(func() {
-		s.id = t.ID()
-		if t.def != nil {
-			s.args = t.rt.render.JSON(t.args)
-		}
-	})
-	return s
-}
-
-// emit writes one record about the task: what the plan holds, ids and arguments, then
-// attrs and the user's attributes. The event is the first attribute of the record, by
-// which a log handler of ours knows that it need not add the ids.
-func (t *task) emit(ctx context.Context, attempt int, level slog.Level, event, msg string, attrs ...slog.Attr) {
-	p := panics.Try(func() {
-		if !t.log.Enabled(ctx, level) {
-			return
-		}
-		shown := t.text()
-		all := make([]slog.Attr, 0, 24) // on the stack
-		all = append(all, slog.String(taskconv.LogEvent, event))
-		all = appendTrace(all, trace.SpanContextFromContext(ctx))
-		all = append(all, slog.String(taskconv.TaskID, shown.id))
-		if attempt > 0 {
-			all = append(all, slog.Int(taskconv.TaskAttempt, attempt))
-		}
-		if shown.args != "" {
-			all = append(all, slog.Any(taskconv.TaskArgs, shown.args))
-		}
-		all = append(all, attrs...)
-		for _, kv := range t.set.attrs {
-			all = append(all, slog.Any(string(kv.Key), kv.Value.AsInterface()))
-		}
-		r := slog.NewRecord(time.Now(), level, msg, 0)
-		r.AddAttrs(all...)
-		_ = t.log.Handle(ctx, r)
-	})
-	if p != nil { // the logger is broken: a metric is all that is left
-		t.rt.measure(func(m *meters) { m.HandlerErrors.Add(ctx, 1, t.gauge...) })
-	}
-}
-
-func (a *attempt) emit(level slog.Level, event, msg string, attrs ...slog.Attr) {
-	a.task.emit(a, a.number, level, event, msg, attrs...)
-}
-
-func appendTrace(attrs []slog.Attr, sc trace.SpanContext) []slog.Attr {
-	if !sc.IsValid() {
-		return attrs
-	}
-	return append(attrs,
-		slog.String(taskconv.LogTraceID, sc.TraceID().String()),
-		slog.String(taskconv.LogSpanID, sc.SpanID().String()),
-		slog.String(taskconv.LogTraceFlags, sc.TraceFlags().String()))
-}
-
-func millis(key string, d time.Duration) slog.Attr {
-	return slog.Float64(key, float64(d)/float64(time.Millisecond))
 }
 
 // admitted records that a task was scheduled.
@@ -148,7 +72,7 @@ func (a *attempt) measure() {
 }
 
 func (a *attempt) logSucceeded() {
-	a.emit(slog.LevelInfo, taskconv.EventSucceeded, "task succeeded",
+	a.emitAt(a, a.end, a.number, slog.LevelInfo, taskconv.EventSucceeded, "task succeeded",
 		slog.String(taskconv.TaskOutcome, taskconv.OutcomeOK),
 		millis(taskconv.LogDurationMS, a.elapsed()),
 		millis(taskconv.LogQueueDelayMS, a.queued))

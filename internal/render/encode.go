@@ -48,6 +48,21 @@ func appendQuoted(b []byte, s string, limit int) []byte {
 	return append(b, '"')
 }
 
+// AppendString appends s as a JSON string, however long.
+func AppendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	if plain(s) {
+		return append(append(b, s...), '"')
+	}
+	for _, r := range s {
+		b = appendRune(b, r)
+	}
+	return append(b, '"')
+}
+
+// AppendFloat appends f as a JSON number, or as text if JSON has no number for it.
+func AppendFloat(b []byte, f float64) []byte { return appendFloat(b, f, 64) }
+
 // clip returns key, at most maxKey bytes and an ellipsis of it.
 func clip(key string) string {
 	if len(key) <= maxKey {

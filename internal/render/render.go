@@ -137,11 +137,26 @@ func (r *Renderer) JSON(v any) (out JSON) {
 	if j, ok := v.(JSON); ok {
 		return j
 	}
+	r.render(v, func(text []byte) { out = JSON(text) })
+	return out
+}
+
+// Append appends what JSON returns.
+func (r *Renderer) Append(b []byte, v any) []byte {
+	if j, ok := v.(JSON); ok {
+		return append(b, j...)
+	}
+	r.render(v, func(text []byte) { b = append(b, text...) })
+	return b
+}
+
+// render calls use with the text, which is not to be kept.
+func (r *Renderer) render(v any, use func([]byte)) {
 	w := r.pool.Get().(*walker)
 	defer func() {
 		// The panic's value isn't shown: it may hold what was to be hidden.
 		if recover() != nil {
-			out = `"!PANIC: render"`
+			use([]byte(`"!PANIC: render"`))
 			return // and w, in whatever state it is, isn't used again
 		}
 		w.reset()
@@ -149,5 +164,5 @@ func (r *Renderer) JSON(v any) (out JSON) {
 	}()
 	w.steps = 4 * r.maxLen
 	w.value(reflect.ValueOf(v), 0)
-	return JSON(w.buf)
+	use(w.buf)
 }

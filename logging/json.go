@@ -1,0 +1,162 @@
+package logging
+
+import (
+	"context"
+	"encoding/hex"
+	"io"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/postlude/postlude/internal/render"
+	"github.com/postlude/postlude/internal/tasklog"
+	"github.com/postlude/postlude/runtime/taskconv"
+)
+
+// jsonHandler is slog's JSON handler with a short way for the runtime's records, of
+// which there is one for each task. Their form is known: this encoder needs a tenth of
+// the time, and allocates nothing. All other records, and those with values of other
+// kinds, take the long way; what is written is the same, and a fuzz test compares them.
+type jsonHandler struct {
+	slog.Handler
+	out   *sharedWriter
+	attrs []byte // of WithAttrs, encoded: `,"task.name":"send_receipt"`
+	long  bool   // there are others among them, or a group
+}
+
+func newShortcut(out *sharedWriter, h slog.Handler) slog.Handler {
+	return &jsonHandler{Handler: h, out: out}
+}
+
+func (h *jsonHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	next := *h
+	next.Handler = h.Handler.WithAttrs(attrs)
+	next.attrs = append([]byte(nil), h.attrs...)
+	for _, a := range attrs {
+		var ok bool
+		if next.attrs, ok = appendAttr(next.attrs, a); !ok {
+			next.long = true
+		}
+	}
+	return &next
+}
+
+func (h *jsonHandler) WithGroup(name string) slog.Handler {
+	next := *h
+	next.Handler, next.long = h.Handler.WithGroup(name), next.long || name != ""
+	return &next
+}
+
+// buffers are the lines in the making.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// HandleTask writes one line. The arguments may be user code: they are rendered before
+// the writer's lock is taken.
+func (h *jsonHandler) HandleTask(_ context.Context, r *tasklog.Record) (bool, error) {
+	if y := r.Time.Year(); h.long || y < 0 || y > 9999 { // RFC 3339 ends there, and so does the short way
+		return false, nil
+	}
+	line := buffers.Get().(*[]byte)
+	b, ok := h.appendTask((*line)[:0], r)
+	if !ok {
+		return false, nil
+	}
+	_, err := h.out.Write(b)
+	if *line = b; cap(b) <= 64<<10 {
+		buffers.Put(line)
+	}
+	return true, err
+}
+
+func (h *jsonHandler) appendTask(b []byte, r *tasklog.Record) (_ []byte, ok bool) {
+	b = append(b, `{"time":"`...)
+	b = r.Time.AppendFormat(b, time.RFC3339Nano)
+	b = append(append(b, `","level":"`...), r.Level.String()...)
+	b = render.AppendString(append(b, `","msg":`...), r.Message)
+	b = append(b, h.attrs...)
+	b = render.AppendString(append(b, `,"`+taskconv.LogEvent+`":`...), r.Event)
+	b = appendSpan(b, r.Span)
+	b = append(tasklog.AppendID(append(b, `,"`+taskconv.TaskID+`":"`...), r.ID), '"')
+	if r.Attempt > 0 {
+		b = strconv.AppendInt(append(b, `,"`+taskconv.TaskAttempt+`":`...), int64(r.Attempt), 10)
+	}
+	switch {
+	case r.Shown != "":
+		b = append(append(b, `,"`+taskconv.TaskArgs+`":`...), r.Shown...)
+	case r.Render != nil:
+		b = r.Render.Append(append(b, `,"`+taskconv.TaskArgs+`":`...), r.Args)
+	}
+	for _, a := range r.Attrs {
+		if b, ok = appendAttr(b, a); !ok {
+			return b, false
+		}
+	}
+	return append(b, "}\n"...), true
+}
+
+func appendSpan(b []byte, sc trace.SpanContext) []byte {
+	if !sc.IsValid() {
+		return b
+	}
+	traceID, spanID := sc.TraceID(), sc.SpanID()
+	b = hex.AppendEncode(append(b, `,"`+taskconv.LogTraceID+`":"`...), traceID[:])
+	b = hex.AppendEncode(append(b, `","`+taskconv.LogSpanID+`":"`...), spanID[:])
+	b = hex.AppendEncode(append(b, `","`+taskconv.LogTraceFlags+`":"`...), []byte{byte(sc.TraceFlags())})
+	return append(b, '"')
+}
+
+// appendAttr appends an attribute of a simple kind. false: it is none, or one that the
+// replacer treats in a way of its own.
+func appendAttr(b []byte, a slog.Attr) (_ []byte, ok bool) {
+	switch a.Key {
+	case "", "error", "err", slog.SourceKey, slog.LevelKey, slog.TimeKey, slog.MessageKey:
+		return b, false
+	}
+	b = append(render.AppendString(append(b, ','), a.Key), ':')
+	switch v := a.Value; v.Kind() {
+	case slog.KindString:
+		return render.AppendString(b, v.String()), true
+	case slog.KindInt64:
+		return strconv.AppendInt(b, v.Int64(), 10), true
+	case slog.KindFloat64:
+		return render.AppendFloat(b, v.Float64()), true
+	case slog.KindBool:
+		return strconv.AppendBool(b, v.Bool()), true
+	case slog.KindDuration:
+		return appendMilliseconds(b, v.Duration()), true
+	}
+	return b, false
+}
+
+// appendMilliseconds appends d exactly, from its nanoseconds.
+func appendMilliseconds(b []byte, d time.Duration) []byte {
+	if d < 0 {
+		return render.AppendFloat(b, tasklog.Milliseconds(d))
+	}
+	b = strconv.AppendInt(b, int64(d/time.Millisecond), 10)
+	rest := int64(d % time.Millisecond)
+	if rest == 0 {
+		return b
+	}
+	b = append(b, '.')
+	for digit := int64(100_000); rest > 0; digit /= 10 {
+		b = append(b, byte('0'+rest/digit))
+		rest %= digit
+	}
+	return b
+}
+
+// sharedWriter lets both ways write to w, a line at a time.
+type sharedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (s *sharedWriter) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
+}

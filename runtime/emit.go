@@ -1,0 +1,142 @@
+package postlude
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/postlude/postlude/internal/panics"
+	"github.com/postlude/postlude/internal/render"
+	"github.com/postlude/postlude/internal/tasklog"
+	"github.com/postlude/postlude/runtime/taskconv"
+)
+
+// text is the id and the arguments of a task as telemetry shows them.
+type text struct {
+	once sync.Once
+	id   string
+	args render.JSON // "" for a closure
+}
+
+// text returns what telemetry shows. It is made once, when something first records it.
+func (t *task) text() *text {
+	s := t.shown.Load()
+	if s == nil {
+		t.shown.CompareAndSwap(nil, new(text))
+		s = t.shown.Load()
+	}
+	s.once.Do(func() {
+		s.id = t.ID()
+		if t.def != nil {
+			s.args = t.rt.render.JSON(t.args)
+		}
+	})
+	return s
+}
+
+// emit writes one record about the task: what the plan holds, ids and arguments, then
+// attrs and the user's attributes.
+func (t *task) emit(ctx context.Context, attempt int, level slog.Level, event, msg string, attrs ...slog.Attr) {
+	t.emitAt(ctx, time.Time{}, attempt, level, event, msg, attrs...)
+}
+
+func (a *attempt) emit(level slog.Level, event, msg string, attrs ...slog.Attr) {
+	a.task.emitAt(a, time.Time{}, a.number, level, event, msg, attrs...)
+}
+
+// emitAt is emit at a time that is known; zero: now.
+func (t *task) emitAt(ctx context.Context, at time.Time, attempt int, level slog.Level, event, msg string, attrs ...slog.Attr) {
+	p := panics.Try(func() {
+		if !t.log.Enabled(ctx, level) {
+			return
+		}
+		if at.IsZero() {
+			at = time.Now()
+		}
+		r := records.Get().(*tasklog.Record)
+		*r = tasklog.Record{
+			Time: at, Level: level, Message: msg, Event: event, Span: trace.SpanContextFromContext(ctx), ID: t.id,
+			Attempt: attempt, Attrs: append(r.Attrs[:0], attrs...),
+		}
+		for _, kv := range t.set.attrs {
+			r.Attrs = append(r.Attrs, logAttr(kv))
+		}
+		if t.short == nil || !t.emitShort(ctx, r) {
+			_ = t.log.Handle(ctx, t.slogRecord(r))
+		}
+		clear(r.Attrs)
+		records.Put(r)
+	})
+	if p != nil { // the logger is broken: a metric is all that is left
+		t.rt.measure(func(m *meters) { m.HandlerErrors.Add(ctx, 1, t.gauge...) })
+	}
+}
+
+// records are those in the making. One that user code ended is not used again.
+var records = sync.Pool{New: func() any { return &tasklog.Record{Attrs: make([]slog.Attr, 0, 16)} }}
+
+// emitShort gives the record to a handler of ours. The last record of a task that nothing
+// else has shown has its arguments rendered into the line, and kept nowhere.
+func (t *task) emitShort(ctx context.Context, r *tasklog.Record) (handled bool) {
+	if r.Event == taskconv.EventSucceeded && t.shown.Load() == nil {
+		if t.def != nil {
+			r.Args, r.Render = t.args, t.rt.render
+		}
+	} else {
+		r.Shown = t.text().args
+	}
+	handled, _ = t.short.HandleTask(ctx, r)
+	r.Args = nil
+	return handled
+}
+
+// slogRecord makes of a record what any handler understands. The event is its first
+// attribute, by which a log handler of ours knows that it need not add the ids.
+func (t *task) slogRecord(r *tasklog.Record) slog.Record {
+	shown := t.text()
+	all := make([]slog.Attr, 0, 24) // on the stack
+	all = append(all, slog.String(taskconv.LogEvent, r.Event))
+	if r.Span.IsValid() {
+		traceID, spanID, flags := tasklog.SpanText(r.Span)
+		all = append(all, slog.String(taskconv.LogTraceID, traceID), slog.String(taskconv.LogSpanID, spanID), slog.String(taskconv.LogTraceFlags, flags))
+	}
+	all = append(all, slog.String(taskconv.TaskID, shown.id))
+	if r.Attempt > 0 {
+		all = append(all, slog.Int(taskconv.TaskAttempt, r.Attempt))
+	}
+	if shown.args != "" {
+		all = append(all, slog.Any(taskconv.TaskArgs, shown.args))
+	}
+	for _, a := range r.Attrs {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.Float64Value(tasklog.Milliseconds(a.Value.Duration()))
+		}
+		all = append(all, a)
+	}
+	record := slog.NewRecord(r.Time, r.Level, r.Message, 0)
+	record.AddAttrs(all...)
+	return record
+}
+
+// millis is a duration, written as a number of milliseconds, which its key is to tell.
+func millis(key string, d time.Duration) slog.Attr { return slog.Duration(key, d) }
+
+// logAttr is an attribute of a span as one of a record.
+func logAttr(kv attribute.KeyValue) slog.Attr {
+	switch key := string(kv.Key); kv.Value.Type() {
+	case attribute.STRING:
+		return slog.String(key, kv.Value.AsString())
+	case attribute.INT64:
+		return slog.Int64(key, kv.Value.AsInt64())
+	case attribute.FLOAT64:
+		return slog.Float64(key, kv.Value.AsFloat64())
+	case attribute.BOOL:
+		return slog.Bool(key, kv.Value.AsBool())
+	default:
+		return slog.Any(key, kv.Value.AsInterface())
+	}
+}
