@@ -7,6 +7,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/propagation"
+	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.uber.org/goleak"
 
 	"github.com/postlude/postlude/otelx/otelsetup"
@@ -96,7 +97,10 @@ func TestFaultsAreJoined(t *testing.T) {
 	t.Setenv("OTEL_LOGS_EXPORTER", "prometheus")
 	t.Setenv("OTEL_TRACES_SAMPLER", "sometimes")
 	t.Setenv("OTEL_PROPAGATORS", "tracecontext,w3c")
-	_, err := otelsetup.Start(t.Context(), otelsetup.Config{SpanProcessors: processors(nil)})
+	_, err := otelsetup.Start(t.Context(), otelsetup.Config{
+		SpanProcessors: processors(nil),
+		MetricReaders:  []sdkmetric.Reader{sdkmetric.NewManualReader(), nil},
+	})
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -107,6 +111,7 @@ func TestFaultsAreJoined(t *testing.T) {
 		`OTEL_TRACES_SAMPLER="sometimes"`, "parentbased_traceidratio",
 		`OTEL_PROPAGATORS="tracecontext,w3c"`, "b3multi",
 		"SpanProcessors[0] is nil",
+		"MetricReaders[1] is nil",
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in:\n%v", want, err)

@@ -44,6 +44,12 @@ type Config struct {
 	// processor that panics in OnEnd then costs no exported span. The provider owns
 	// them from here on and shuts them down. With OTEL_SDK_DISABLED they are not used.
 	SpanProcessors []sdktrace.SpanProcessor
+
+	// MetricReaders are registered on the meter provider, beside the exporter: a
+	// Prometheus exporter, for example, whose metrics the service's own server shows.
+	// The provider owns them from here on and shuts them down. With OTEL_SDK_DISABLED
+	// they are not used.
+	MetricReaders []sdkmetric.Reader
 }
 
 // Start builds the three providers from cfg and the environment, and makes them,
@@ -59,13 +65,24 @@ type Config struct {
 //
 // ctx bounds the start only. Starting again replaces the globals; each SDK has to be
 // shut down.
-func Start(ctx context.Context, cfg Config) (*SDK, error) {
+func Start(ctx context.Context, cfg Config) (*SDK, error) { return build(ctx, cfg, true) }
+
+// New is Start for a further service of the same process, one with a name of its own in
+// traces and metrics: it leaves the globals alone, so its providers have to be passed to
+// whoever is to use them. What goes wrong inside of it is reported to the global error
+// handler, and so to the logger of the Start before it; shut the SDK of that down last.
+//
+// The environment speaks to both: OTEL_SERVICE_NAME gives them the same name, and an
+// exporter with a port of its own, as "prometheus" has, finds it taken.
+func New(ctx context.Context, cfg Config) (*SDK, error) { return build(ctx, cfg, false) }
+
+func build(ctx context.Context, cfg Config, global bool) (*SDK, error) {
 	prop, propErr := propagatorFromEnv()
 	if disabled() {
 		if propErr != nil {
 			return nil, propErr
 		}
-		return disabledSDK(prop), nil
+		return disabledSDK(prop).global(global), nil
 	}
 	out, outErr := openOutputs(ctx, newConsole(cfg.Console))
 	if err := errors.Join(propErr, checkSampler(), cfg.check(), outErr); err != nil {
@@ -75,22 +92,27 @@ func Start(ctx context.Context, cfg Config) (*SDK, error) {
 	rep := &reporter{logger: cfg.Logger}
 	// From here on nothing fails. The handler comes before the providers: building
 	// them is already reported to it.
-	otel.SetErrorHandler(rep)
+	if global {
+		otel.SetErrorHandler(rep)
+	}
 	res, err := newResource(ctx, cfg)
 	if err != nil {
 		rep.Handle(fmt.Errorf("resource is incomplete: %w", err))
 	}
-	sdk := newSDK(cfg, prop, out, res, rep)
-	sdk.setGlobals()
-	return sdk, nil
+	return newSDK(cfg, prop, out, res, rep).global(global), nil
 }
 
-// check finds what would otherwise panic at the first span.
+// check finds what would otherwise panic later, at the first span for instance.
 func (cfg Config) check() error {
 	var errs []error
 	for i, sp := range cfg.SpanProcessors {
 		if sp == nil {
 			errs = append(errs, fmt.Errorf("otelsetup: Config.SpanProcessors[%d] is nil", i))
+		}
+	}
+	for i, r := range cfg.MetricReaders {
+		if r == nil {
+			errs = append(errs, fmt.Errorf("otelsetup: Config.MetricReaders[%d] is nil", i))
 		}
 	}
 	return errors.Join(errs...)
@@ -106,6 +128,9 @@ func newSDK(
 	metricOpts := []sdkmetric.Option{sdkmetric.WithResource(res)}
 	if out.reader != nil {
 		metricOpts = append(metricOpts, sdkmetric.WithReader(out.reader))
+	}
+	for _, r := range cfg.MetricReaders {
+		metricOpts = append(metricOpts, sdkmetric.WithReader(r))
 	}
 	logOpts := []sdklog.LoggerProviderOption{sdklog.WithResource(res)}
 	for _, p := range out.logProcessors() {
@@ -126,22 +151,25 @@ func newSDK(
 
 // disabledSDK is what OTEL_SDK_DISABLED=true asks for. It has nothing to stop.
 func disabledSDK(prop propagation.TextMapPropagator) *SDK {
-	sdk := &SDK{
+	return &SDK{
 		TracerProvider: tracenoop.NewTracerProvider(),
 		MeterProvider:  metricnoop.NewMeterProvider(),
 		LoggerProvider: lognoop.NewLoggerProvider(),
 		Propagator:     prop,
 		Resource:       resource.Empty(),
 	}
-	sdk.setGlobals()
-	return sdk
 }
 
-func (s *SDK) setGlobals() {
+// global makes the providers OpenTelemetry's global ones, if they are to be.
+func (s *SDK) global(yes bool) *SDK {
+	if !yes {
+		return s
+	}
 	otel.SetTracerProvider(s.TracerProvider)
 	otel.SetMeterProvider(s.MeterProvider)
 	otel.SetLoggerProvider(s.LoggerProvider)
 	otel.SetTextMapPropagator(s.Propagator)
+	return s
 }
 
 // newConsole is evaluated at Start, so that a program or a test may have replaced

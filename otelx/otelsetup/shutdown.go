@@ -25,8 +25,8 @@ const ShutdownTimeout = 10 * time.Second
 // closeGrace is for exporters that ignore their context. The others end at once.
 const closeGrace = time.Second
 
-// SDK is what [Start] has set up. Its fields are also OpenTelemetry's globals; they
-// are for programs that pass providers explicitly. Don't assign to them.
+// SDK is what [Start] or [New] has set up. After Start its fields are also OpenTelemetry's
+// globals; they are for programs that pass providers explicitly. Don't assign to them.
 type SDK struct {
 	TracerProvider trace.TracerProvider
 	MeterProvider  metric.MeterProvider
