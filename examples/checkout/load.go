@@ -13,20 +13,26 @@ import (
 const (
 	maxLoad   = 10_000 // orders a second
 	maxFlight = 256    // of them at once: a shop that does not keep up is sent no more
+	maxWait   = time.Second
 )
 
 // beginLoad orders, rate times a second, until the function that it returns is called.
 func beginLoad(shop string, rate float64, log *slog.Logger) (end func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.Background())
+	requests, abort := context.WithCancel(context.Background())
 	g := &generator{
-		client: &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: maxFlight}},
+		ctx:    requests,
+		client: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: maxFlight}},
 		url:    shop + "/orders", slots: make(chan struct{}, maxFlight),
 	}
 	var wg sync.WaitGroup
 	wg.Go(func() { g.run(ctx, rate) })
 	return func(context.Context) error {
-		cancel() // requests end with it
+		stop()
+		patience := time.AfterFunc(maxWait, abort) // what is on its way may arrive
 		wg.Wait()
+		patience.Stop()
+		abort()
 		g.client.CloseIdleConnections()
 		log.Info("the load has ended", "orders", g.orders.Load(), "refused", g.refused.Load(), "skipped", g.skipped.Load())
 		return nil
@@ -34,6 +40,7 @@ func beginLoad(shop string, rate float64, log *slog.Logger) (end func(context.Co
 }
 
 type generator struct {
+	ctx    context.Context // of the requests
 	client *http.Client
 	url    string
 	slots  chan struct{}
@@ -53,7 +60,7 @@ func (g *generator) run(ctx context.Context, rate float64) {
 			case g.slots <- struct{}{}:
 				wg.Go(func() {
 					defer func() { <-g.slots }()
-					g.order(ctx)
+					g.order()
 				})
 			default:
 				g.skipped.Add(1)
@@ -67,21 +74,19 @@ func (g *generator) run(ctx context.Context, rate float64) {
 	}
 }
 
-func (g *generator) order(ctx context.Context) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, g.url, http.NoBody)
+func (g *generator) order() {
+	g.orders.Add(1)
+	req, err := http.NewRequestWithContext(g.ctx, http.MethodPost, g.url, http.NoBody)
 	if err != nil {
 		return // the URL is our own
 	}
 	resp, err := g.client.Do(req)
 	if err != nil {
-		if ctx.Err() == nil {
-			g.refused.Add(1)
-		}
+		g.refused.Add(1)
 		return
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, resp.Body)
-	g.orders.Add(1)
+	_, _ = io.Copy(io.Discard, resp.Body) // the connection can be used again
 	if resp.StatusCode != http.StatusAccepted {
 		g.refused.Add(1)
 	}

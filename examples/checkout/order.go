@@ -61,7 +61,8 @@ func (s *shop) place(ctx context.Context, o order) error {
 		return err
 	}
 	if err := s.schedule(ctx, o); err != nil {
-		return errors.Join(err, s.db.forget(ctx, o.ID)) // an order that is gone gets no invoice
+		// An order that is gone gets no invoice. That the client may have gone, too, is no matter.
+		return errors.Join(err, s.db.forget(context.WithoutCancel(ctx), o.ID))
 	}
 	return nil
 }

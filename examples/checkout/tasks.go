@@ -50,7 +50,7 @@ func newTasks(cfg config, db store, c calls, log *slog.Logger) *tasks {
 		return postlude.Handlers(postlude.For[*url.Error](retry), postlude.For[*StatusError](retry))
 	}
 	// A declined card is the customer's matter: a letter in place of the payment.
-	declined := postlude.Define("tell_declined", t.mail)
+	declined := postlude.Define("tell_declined", t.mail, postlude.OnError(patience(2)))
 	t.charge = postlude.Define("charge", t.pay(firstProvider),
 		postlude.Shield(true), // a shutdown waits for it
 		postlude.Timeout(5*time.Second),
@@ -66,13 +66,17 @@ func newTasks(cfg config, db store, c calls, log *slog.Logger) *tasks {
 		Fallback(postlude.Define("text_receipt", t.text))
 	t.review = postlude.Define("ask_review", t.mail,
 		postlude.Delay(cfg.reviewAfter),
-		postlude.Relation(postlude.LinkOnly)) // a trace of its own: it is not part of what the customer waited for
+		postlude.Relation(postlude.LinkOnly), // a trace of its own: it is not part of what the customer waited for
+		postlude.OnError(postlude.HandlerFunc("never_mind", neverMind)))
 	t.invoice = postlude.Define("write_invoice", t.writeInvoice,
 		postlude.Durable(), // in the database: no crash loses it
 		postlude.Timeout(time.Minute),
 		postlude.OnError(postlude.Retry{Max: 2, Base: cfg.retryBase}))
 	return t
 }
+
+// neverMind gives up on what is not worth waking anybody. It is counted and recorded.
+func neverMind(context.Context, *postlude.Failure) postlude.Verdict { return postlude.Drop }
 
 // defaults are for all tasks: what nobody handled is told to people. Forgetting that is
 // not possible.
