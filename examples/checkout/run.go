@@ -85,10 +85,11 @@ func (p *program) openShop(cfg config, s *service, db store, others *others, oth
 	p.rt = rt
 	p.atEnd(endTasks(rt))
 	page, closePage := livePage(rt, cfg.actions)
+	p.atEnd(func(context.Context) error { closePage(); return nil }) // also if it is never served
 	shop := &shop{service: s, db: db, tasks: tasks, faults: newFaults(cfg.fail, cfg.seed), others: others, traceURL: cfg.traceURL}
 	p.url, err = p.serve(cfg.addr, shop.routes(rt, page), func(srv *http.Server) {
 		rt.Attach(srv) // tells the runtime when a response has been sent
-		srv.RegisterOnShutdown(closePage)
+		srv.RegisterOnShutdown(closePage) // its streams would not end on their own
 	})
 	if err == nil && cfg.load > 0 {
 		p.atEnd(beginLoad(local(p.url), cfg.load, s.log))

@@ -85,7 +85,7 @@ func TestCardIsSecret(t *testing.T) {
 		fmt.Fprintln(&spans, span.Attributes(), span.Events(), span.Status(), span.Links())
 	}
 	_, front := s.do(http.MethodGet, "/", nil)
-	_, page := s.do(http.MethodGet, "/tasks/", nil)
+	_, page := s.do(http.MethodGet, "/tasks/", nil, "Accept", "application/json")
 	_, metrics := s.do(http.MethodGet, "/metrics", nil, "Accept", openMetrics)
 	places := map[string]string{
 		"records": s.log.String(), "spans": spans.String(), "chat": front, "live page": page, "metrics": metrics,
