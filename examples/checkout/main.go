@@ -9,6 +9,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"os/signal"
@@ -48,6 +49,7 @@ func run(ctx context.Context, cfg config) error {
 	if err != nil {
 		return err
 	}
+	slog.SetDefault(p.log) // for what has no logger of its own
 	fmt.Fprint(os.Stderr, strings.NewReplacer("URL", local(p.url), "PID", fmt.Sprint(os.Getpid())).Replace(hints))
 	select {
 	case <-ctx.Done():

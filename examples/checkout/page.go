@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 
@@ -13,10 +14,12 @@ import (
 
 // livePage shows the runtime's tasks. If somebody may act on them, the page is theirs
 // alone: the browser asks who they are when they open it.
-func livePage(rt *postlude.Runtime, actions string) (page http.Handler, closePage func()) {
-	page = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+func livePage(rt *postlude.Runtime, log *slog.Logger, actions string) (page http.Handler, closePage func()) {
+	page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(rt.Snapshot())
+		if err := json.NewEncoder(w).Encode(rt.Snapshot()); err != nil {
+			log.DebugContext(r.Context(), "the client has gone", "err", err)
+		}
 	})
 	if actions == "" {
 		return page, func() {}

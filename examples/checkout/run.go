@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"slices"
@@ -23,6 +24,7 @@ const (
 type program struct {
 	url, paymentURL  string
 	rt, paymentTasks *postlude.Runtime
+	log              *slog.Logger
 	failed           chan error // from servers
 	ends             []func(context.Context) error
 }
@@ -36,15 +38,14 @@ func start(ctx context.Context, cfg config) (p *program, err error) {
 			err = errors.Join(err, p.drain())
 		}
 	}()
-	log, err := p.openLog(cfg)
+	if p.log, err = p.openLog(cfg); err != nil {
+		return p, err
+	}
+	front, err := p.openService(ctx, cfg, "shop", otelsetup.Start)
 	if err != nil {
 		return p, err
 	}
-	front, err := p.openService(ctx, cfg, "shop", log, otelsetup.Start)
-	if err != nil {
-		return p, err
-	}
-	back, err := p.openService(ctx, cfg, "payment", log, otelsetup.New)
+	back, err := p.openService(ctx, cfg, "payment", otelsetup.New)
 	if err != nil {
 		return p, err
 	}
@@ -53,7 +54,7 @@ func start(ctx context.Context, cfg config) (p *program, err error) {
 		return p, err
 	}
 	p.atEnd(func(context.Context) error { return db.Close() })
-	others := &others{log: log}
+	others := &others{log: p.log}
 	url, err := p.serve("127.0.0.1:0", others.routes(), nil)
 	if err != nil {
 		return p, err
@@ -84,8 +85,11 @@ func (p *program) openShop(cfg config, s *service, db store, others *others, oth
 	}
 	p.rt = rt
 	p.atEnd(endTasks(rt))
-	page, closePage := livePage(rt, cfg.actions)
-	p.atEnd(func(context.Context) error { closePage(); return nil }) // also if it is never served
+	page, closePage := livePage(rt, s.log, cfg.actions)
+	p.atEnd(func(context.Context) error { // also if it is never served
+		closePage()
+		return nil
+	})
 	shop := &shop{service: s, db: db, tasks: tasks, faults: newFaults(cfg.fail, cfg.seed), others: others, traceURL: cfg.traceURL}
 	p.url, err = p.serve(cfg.addr, shop.routes(rt, page), func(srv *http.Server) {
 		rt.Attach(srv) // tells the runtime when a response has been sent
@@ -103,7 +107,11 @@ func (p *program) serve(addr string, h http.Handler, prepare func(*http.Server))
 	if err != nil {
 		return "", err
 	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 5 * time.Second,
+		ErrorLog:          slog.NewLogLogger(p.log.Handler(), slog.LevelWarn),
+	}
 	if prepare != nil {
 		prepare(srv)
 	}

@@ -54,7 +54,7 @@ func (p *program) openLog(cfg config) (*slog.Logger, error) {
 // that does not own OpenTelemetry's globals. Where spans and metrics are sent to is the
 // environment's to say; the metrics are on the service's own server besides.
 func (p *program) openService(
-	ctx context.Context, cfg config, name string, log *slog.Logger,
+	ctx context.Context, cfg config, name string,
 	setup func(context.Context, otelsetup.Config) (*otelsetup.SDK, error),
 ) (*service, error) {
 	registry := prometheus.NewRegistry()
@@ -63,7 +63,7 @@ func (p *program) openService(
 	if err != nil {
 		return nil, err
 	}
-	log = log.With("service.name", name)
+	log := p.log.With("service.name", name)
 	sdk, err := setup(ctx, otelsetup.Config{
 		ServiceName:    name,
 		Logger:         log,
