@@ -28,12 +28,13 @@ type config struct {
 
 	retryBase   time.Duration // before the first retry
 	reviewAfter time.Duration // the delay of ask_review
+	retryAfter  int           // seconds, says a provider that is down
 	out         io.Writer     // where the records go
 	spans       []sdktrace.SpanProcessor
 }
 
 func parse(args []string, usage io.Writer) (config, error) {
-	c := config{retryBase: 500 * time.Millisecond, reviewAfter: 20 * time.Second, out: os.Stdout}
+	c := config{retryBase: 500 * time.Millisecond, reviewAfter: 20 * time.Second, retryAfter: 1, out: os.Stdout}
 	f := flag.NewFlagSet("checkout", flag.ContinueOnError)
 	f.SetOutput(usage)
 	f.StringVar(&c.addr, "addr", "127.0.0.1:8080", "the shop listens here")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	postlude "github.com/postlude/postlude/runtime"
@@ -32,13 +33,14 @@ type booking struct {
 // tasks are in the trace that began in the shop.
 type payments struct {
 	*service
-	rt   *postlude.Runtime
-	slow time.Duration
-	book *postlude.Task[booking]
+	rt         *postlude.Runtime
+	slow       time.Duration
+	retryAfter int // seconds
+	book       *postlude.Task[booking]
 }
 
 func newPayment(cfg config, s *service) (*payments, error) {
-	p := &payments{service: s, slow: cfg.slow}
+	p := &payments{service: s, slow: cfg.slow, retryAfter: cfg.retryAfter}
 	p.book = postlude.Define("book_charge", p.bookCharge, postlude.Shield(true))
 	var err error
 	p.rt, err = postlude.New(s.runtime(cfg, nil, nil, p.book))
@@ -76,7 +78,7 @@ func (p *payments) charge(second bool) http.HandlerFunc {
 			http.Error(w, "the card was declined", http.StatusPaymentRequired)
 			return
 		case fails(r, "payment", second):
-			w.Header().Set("Retry-After", "1")
+			w.Header().Set("Retry-After", strconv.Itoa(p.retryAfter))
 			http.Error(w, "the provider is down", http.StatusServiceUnavailable)
 			return
 		}

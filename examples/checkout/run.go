@@ -92,7 +92,7 @@ func (p *program) openShop(cfg config, s *service, db store, others *others, oth
 	})
 	shop := &shop{service: s, db: db, tasks: tasks, faults: newFaults(cfg.fail, cfg.seed), others: others, traceURL: cfg.traceURL}
 	p.url, err = p.serve(cfg.addr, shop.routes(rt, page), func(srv *http.Server) {
-		rt.Attach(srv) // tells the runtime when a response has been sent
+		rt.Attach(srv)                    // tells the runtime when a response has been sent
 		srv.RegisterOnShutdown(closePage) // its streams would not end on their own
 	})
 	if err == nil && cfg.load > 0 {
