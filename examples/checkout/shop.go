@@ -76,7 +76,7 @@ func (s *shop) front(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
-	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Referrer-Policy", "same-origin") // with "no-referrer" the form's Origin is null, which is taken for another site
 	h.Set("Cache-Control", "no-store")
 	if err := index.Execute(w, shown); err != nil {
 		s.log.DebugContext(r.Context(), "the client has gone", "err", err)
