@@ -68,7 +68,7 @@ func (rt *Runtime) received(ps *plans, d durable.Delivery) *task {
 	set := ps.base.delivered(e, d)
 	t := &task{plan: ps.plan(parseTiming(e.Timing), set), set: set, in: in}
 	if t.id, _ = parseID(e.ID); e.ID == "" {
-		t.id = newID()
+		t.id = newID(time.Now())
 	}
 	t.recall(d)
 	t.ctx = &leanContext{scope: &rt.scope}

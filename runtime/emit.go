@@ -29,13 +29,29 @@ func (t *task) text() *text {
 		t.shown.CompareAndSwap(nil, new(text))
 		s = t.shown.Load()
 	}
-	s.once.Do(func() {
-		s.id = t.ID()
-		if t.def != nil {
-			s.args = t.rt.render.JSON(t.args)
-		}
-	})
+	s.once.Do(func() { s.make(t) })
 	return s
+}
+
+// make makes one string of both: it is one to allocate.
+func (s *text) make(t *task) {
+	var space [512]byte
+	b := tasklog.AppendID(space[:0], t.id)
+	n := len(b)
+	if t.def != nil {
+		b = t.rt.render.Append(b, t.args)
+	}
+	both := string(b)
+	s.id, s.args = both[:n], render.JSON(both[n:])
+}
+
+// logs tells whether a record of that level is written. A logger that panics when it is
+// asked is found out when the record is.
+func (t *task) logs(ctx context.Context, level slog.Level) (enabled bool) {
+	if p := panics.Try(func() { enabled = t.log.Enabled(ctx, level) }); p != nil {
+		return true
+	}
+	return enabled
 }
 
 // emit writes one record about the task: what the plan holds, ids and arguments, then

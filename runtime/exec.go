@@ -80,7 +80,7 @@ func (rt *Runtime) run(w *worker) {
 	a.values = &a.base
 	w.now = a
 	if a.number == 1 {
-		rt.budget.attempted(rt.queue.now())
+		rt.budget.attempted(rt.queue.when(a.start))
 	}
 	a.begin()
 	a.call()
@@ -146,10 +146,8 @@ func (a *attempt) startSpan(of *otelx.Template) {
 
 // introduce shows the attempt's span to the processors that are not ours.
 func (a *attempt) introduce() {
-	if a.exported || a.set.foreign {
-		a.tell()
-	}
 	if a.set.foreign {
+		a.tell()
 		a.eachForeign(func(e *entry) { e.OnStart(a, a.span) })
 	}
 }

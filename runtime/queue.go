@@ -57,6 +57,21 @@ func (q *queue) when(t time.Time) int64 { return int64(t.Sub(q.epoch)) }
 func (q *queue) admit(t *task) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.admitLocked(t)
+}
+
+// admitReady is admit and release in one, for a task that was made just now.
+func (q *queue) admitReady(t *task) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.admitLocked(t); err != nil {
+		return err
+	}
+	q.releaseLocked(t, t.readyAt)
+	return nil
+}
+
+func (q *queue) admitLocked(t *task) error {
 	switch {
 	case q.closed:
 		return ErrShuttingDown
@@ -104,12 +119,16 @@ func (q *queue) release(t *task) bool {
 	if t.state != gated {
 		return false
 	}
-	if now := q.now(); t.at > now && !t.canceled {
+	return q.releaseLocked(t, q.now())
+}
+
+func (q *queue) releaseLocked(t *task, now int64) bool {
+	if t.at > now && !t.canceled {
 		t.state = delayed
 		q.timers.add(t)
 		return false
 	}
-	q.readyLocked(t)
+	q.readyLocked(t, now)
 	return true
 }
 
@@ -146,9 +165,9 @@ func (q *queue) expedite(t *task) {
 	switch t.state {
 	case delayed, retrying:
 		q.timers.remove(t)
-		q.readyLocked(t)
+		q.readyLocked(t, q.now())
 	case gated:
-		q.readyLocked(t)
+		q.readyLocked(t, q.now())
 	}
 }
 
@@ -160,7 +179,7 @@ func (q *queue) hasten(t *task) bool {
 		return false
 	}
 	q.timers.remove(t)
-	q.readyLocked(t)
+	q.readyLocked(t, q.now())
 	return true
 }
 
@@ -190,7 +209,7 @@ func (q *queue) due() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, t := range q.timers.expired() {
-		q.readyLocked(t)
+		q.readyLocked(t, q.now())
 	}
 	q.timers.arm()
 }
@@ -198,12 +217,12 @@ func (q *queue) due() {
 // readyLocked hands t to an idle worker or a new one, or lets it wait for one. One that an
 // engine delivered does not wait: it is this process's as long as it is here, and the
 // engine, which bounds how many there are, can't know that they don't run.
-func (q *queue) readyLocked(t *task) {
+func (q *queue) readyLocked(t *task, now int64) {
 	retry := t.state == retrying
 	if t.in != nil {
 		q.extra++
 	}
-	t.state, t.readyAt = ready, q.now()
+	t.state, t.readyAt = ready, now
 	if n := len(q.idle); n > 0 {
 		w := q.idle[n-1] // the one that ran last: its stack is warm
 		q.idle = q.idle[:n-1]

@@ -3,13 +3,14 @@ package postlude
 import (
 	"context"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/postlude/postlude/internal/tasklog"
 	"github.com/postlude/postlude/runtime/durable"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
@@ -78,9 +79,13 @@ func schedule(ctx context.Context, when timing, j Job, opts []Option) (Run, erro
 	if t.out != nil && (when == immediate || durable.TxOf(ctx) != nil) {
 		return sc.rt.enqueueNow(ctx, t)
 	}
-	if when == immediate {
+	unseen := when == immediate && !t.logs(ctx, slog.LevelDebug)
+	switch {
+	case unseen:
+		err = sc.rt.queue.admitReady(t)
+	case when == immediate:
 		err = sc.rt.queue.admit(t)
-	} else {
+	default:
 		err = sc.req.admit(t)
 	}
 	if t.out != nil && err == ErrShuttingDown { // nobody has to run it here
@@ -90,7 +95,9 @@ func schedule(ctx context.Context, when timing, j Job, opts []Option) (Run, erro
 		sc.rt.rejected(ctx, t, err)
 		return Run{}, fmt.Errorf("%w (task %q)", err, t.name)
 	}
-	sc.launch(ctx, t, when != immediate)
+	if !unseen {
+		sc.launch(ctx, t, when != immediate)
+	}
 	return Run{t}, nil
 }
 
@@ -178,7 +185,8 @@ func (rt *Runtime) newTask(ctx context.Context, sc *scope, when timing, j Job, o
 			return nil, err
 		}
 	}
-	t := &task{plan: ps.plan(when, set), set: set, args: j.args, id: newID()}
+	now := time.Now()
+	t := &task{plan: ps.plan(when, set), set: set, args: j.args, id: newID(now), readyAt: rt.queue.when(now)}
 	if j.def == nil {
 		t.args = j.fn
 	}
@@ -195,26 +203,20 @@ func (rt *Runtime) newTask(ctx context.Context, sc *scope, when timing, j Job, o
 		t.ctx = rt.lean(ctx, sc, when)
 	}
 	if set.delay > 0 {
-		t.at = add(rt.queue.now(), set.delay)
+		t.at = add(t.readyAt, set.delay)
 	}
 	return t, nil
 }
 
 // newID returns a UUID of version 7 (RFC 9562): unique across processes, so that it
 // serves as an idempotency key, and sortable by time, so that it suits an index.
-func newID() (id [16]byte) {
-	binary.BigEndian.PutUint64(id[:8], uint64(time.Now().UnixMilli())<<16|0x7000|rand.Uint64()&0xfff)
+func newID(now time.Time) (id [16]byte) {
+	binary.BigEndian.PutUint64(id[:8], uint64(now.UnixMilli())<<16|0x7000|rand.Uint64()&0xfff)
 	binary.BigEndian.PutUint64(id[8:], 1<<63|rand.Uint64()>>2)
 	return id
 }
 
 func (t *task) ID() string {
-	var b [36]byte
-	hex.Encode(b[0:], t.id[0:4])
-	hex.Encode(b[9:], t.id[4:6])
-	hex.Encode(b[14:], t.id[6:8])
-	hex.Encode(b[19:], t.id[8:10])
-	hex.Encode(b[24:], t.id[10:])
-	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
-	return string(b[:])
+	var space [36]byte
+	return string(tasklog.AppendID(space[:0], t.id))
 }

@@ -16,10 +16,15 @@ func (a *attempt) TaskName() string { return a.name }
 func (a *attempt) TaskID() string   { return a.ID() }
 func (a *attempt) TaskAttempt() int { return a.number }
 
-// tell links the span, and sets the attributes that cost something to compute, once, if
-// somebody reads it. Those that samplers may ask for are in the span's template.
-func (a *attempt) tell() {
+// tell links the span, and sets the attributes that cost something to compute, with more
+// of the kind, once: the SDK copies them all each time. So it is called at the end, or at
+// the start if a processor of the user's is to see them. Those that samplers may ask for
+// are in the span's template.
+func (a *attempt) tell(more ...attribute.KeyValue) {
 	if a.told {
+		if len(more) > 0 {
+			a.span.SetAttributes(more...)
+		}
 		return
 	}
 	a.told = true
@@ -29,9 +34,8 @@ func (a *attempt) tell() {
 	if a.past != nil {
 		a.addLink(a.past.span)
 	}
-	kvs := make([]attribute.KeyValue, 0, 4+len(a.set.attrs))
 	shown := a.text()
-	kvs = append(kvs,
+	kvs := append(make([]attribute.KeyValue, 0, 12),
 		attribute.String(taskconv.TaskID, shown.id),
 		attribute.Int(taskconv.TaskAttempt, a.number),
 		attribute.Float64(taskconv.TaskQueueDelay, a.queued.Seconds()),
@@ -42,7 +46,7 @@ func (a *attempt) tell() {
 	if a.set.attempts > 0 {
 		kvs = append(kvs, attribute.Int(taskconv.TaskMaxAttempts, a.set.attempts))
 	}
-	a.span.SetAttributes(append(kvs, a.set.attrs...)...)
+	a.span.SetAttributes(append(append(kvs, a.set.attrs...), more...)...)
 }
 
 func (a *attempt) addLink(sc trace.SpanContext) {
@@ -54,8 +58,7 @@ func (a *attempt) addLink(sc trace.SpanContext) {
 // markFailed writes the failure on the span.
 func (a *attempt) markFailed() {
 	f, text := a.failure, errs.Text(a.err)
-	a.tell()
-	a.span.SetAttributes(
+	a.tell(
 		attribute.String(taskconv.TaskOutcome, string(f.Kind)),
 		attribute.String(taskconv.ErrorType, f.ErrorType))
 	a.span.SetStatus(codes.Error, text)
@@ -82,8 +85,8 @@ func exceptionType(f *Failure) string {
 
 // markSucceeded runs the processors that want to see successes, too.
 func (a *attempt) markSucceeded() {
-	if a.told { // somebody reads the span
-		a.span.SetAttributes(attribute.String(taskconv.TaskOutcome, taskconv.OutcomeOK))
+	if a.exported || a.told { // somebody reads the span
+		a.tell(attribute.String(taskconv.TaskOutcome, taskconv.OutcomeOK))
 	}
 	if a.set.foreign {
 		a.eachForeign(func(e *entry) { e.OnEnding(a.span) })
