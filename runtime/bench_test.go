@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/postlude/postlude/logging"
 	postlude "github.com/postlude/postlude/runtime"
 )
 
@@ -88,6 +89,16 @@ func BenchmarkTask(b *testing.B) {
 	for _, s := range samplings {
 		b.Run(s.name, func(b *testing.B) {
 			benchmark(b, benchRuntime(b, s.sampler, postlude.Config{}), benchTask.With(benchArgs{"o-17", 1999}))
+		})
+	}
+}
+
+// BenchmarkTaskOwnLog is BenchmarkTask with the JSON handler of package logging.
+func BenchmarkTaskOwnLog(b *testing.B) {
+	for _, s := range samplings {
+		b.Run(s.name, func(b *testing.B) {
+			cfg := postlude.Config{Logger: logging.New(io.Discard, logging.Options{Format: logging.JSON})}
+			benchmark(b, benchRuntime(b, s.sampler, cfg), benchTask.With(benchArgs{"o-17", 1999}))
 		})
 	}
 }

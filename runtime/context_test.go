@@ -96,26 +96,30 @@ func TestAttemptContextTimesOut(t *testing.T) {
 	})
 }
 
+type testKey string
+
+const keyA, keyB = testKey("kept"), testKey("lost")
+
 // TestLeanContext has span context, baggage, what is to be kept, and nothing else.
 func TestLeanContext(t *testing.T) {
 	if spanKey == nil || baggageKey == nil {
 		t.Fatal("OpenTelemetry keeps its values in another way: contexts take the longer way")
 	}
 	check := func(t *testing.T) {
-		rt := &Runtime{cfg: Config{Keep: []any{"kept", "absent"}}}
+		rt := &Runtime{cfg: Config{Keep: []any{keyA, "absent"}}}
 		rt.scope.rt = rt
 		member, _ := baggage.NewMember("tenant", "7")
 		bag, _ := baggage.New(member)
 		sc := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: 1})
 		ctx := baggage.ContextWithBaggage(trace.ContextWithSpanContext(context.Background(), sc), bag)
-		ctx, cancel := context.WithCancel(context.WithValue(context.WithValue(ctx, "kept", 1), "lost", 2))
+		ctx, cancel := context.WithCancel(context.WithValue(context.WithValue(ctx, keyA, 1), keyB, 2))
 		cancel()
 		c := rt.lean(ctx, &scope{rt: rt, req: &request{}}, immediate)
 		if !trace.SpanContextFromContext(c).Equal(sc) || baggage.FromContext(c).Member("tenant").Value() != "7" {
 			t.Errorf("%v, %v", trace.SpanContextFromContext(c), baggage.FromContext(c))
 		}
-		if c.Value("kept") != 1 || c.Value("lost") != nil || c.Value("absent") != nil || c.Err() != nil || c.Done() != nil {
-			t.Errorf("%v, %v, %v", c.Value("kept"), c.Value("lost"), c.Err())
+		if c.Value(keyA) != 1 || c.Value(keyB) != nil || c.Value("absent") != nil || c.Err() != nil || c.Done() != nil {
+			t.Errorf("%v, %v, %v", c.Value(keyA), c.Value(keyB), c.Err())
 		}
 		if sc := scopeOf(c); sc == nil || sc.rt != rt || sc.req != nil {
 			t.Errorf("the scope is %+v", sc)

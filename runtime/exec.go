@@ -147,7 +147,7 @@ func (a *attempt) startSpan(of *otelx.Template) {
 // introduce shows the attempt's span to the processors that are not ours.
 func (a *attempt) introduce() {
 	if a.set.foreign {
-		a.tell()
+		a.tell(conclusion{})
 		a.eachForeign(func(e *entry) { e.OnStart(a, a.span) })
 	}
 }

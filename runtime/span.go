@@ -16,15 +16,26 @@ func (a *attempt) TaskName() string { return a.name }
 func (a *attempt) TaskID() string   { return a.ID() }
 func (a *attempt) TaskAttempt() int { return a.number }
 
-// tell links the span, and sets the attributes that cost something to compute, with more
-// of the kind, once: the SDK copies them all each time. So it is called at the end, or at
-// the start if a processor of the user's is to see them. Those that samplers may ask for
-// are in the span's template.
-func (a *attempt) tell(more ...attribute.KeyValue) {
+// conclusion is what came of an attempt, as its span tells it.
+type conclusion struct{ outcome, errorType string }
+
+func (c conclusion) append(kvs []attribute.KeyValue) []attribute.KeyValue {
+	if c.outcome != "" {
+		kvs = append(kvs, attribute.String(taskconv.TaskOutcome, c.outcome))
+	}
+	if c.errorType != "" {
+		kvs = append(kvs, attribute.String(taskconv.ErrorType, c.errorType))
+	}
+	return kvs
+}
+
+// tell links the span, and sets the attributes that cost something to compute, together
+// with the conclusion, at once: the SDK copies them all each time. So it is called at the
+// end, or, without a conclusion, at the start, if a processor of the user's is to see them.
+// Those that samplers may ask for are in the span's template.
+func (a *attempt) tell(c conclusion) {
 	if a.told {
-		if len(more) > 0 {
-			a.span.SetAttributes(more...)
-		}
+		a.span.SetAttributes(c.append(nil)...)
 		return
 	}
 	a.told = true
@@ -46,7 +57,7 @@ func (a *attempt) tell(more ...attribute.KeyValue) {
 	if a.set.attempts > 0 {
 		kvs = append(kvs, attribute.Int(taskconv.TaskMaxAttempts, a.set.attempts))
 	}
-	a.span.SetAttributes(append(append(kvs, a.set.attrs...), more...)...)
+	a.span.SetAttributes(c.append(append(kvs, a.set.attrs...))...)
 }
 
 func (a *attempt) addLink(sc trace.SpanContext) {
@@ -58,9 +69,7 @@ func (a *attempt) addLink(sc trace.SpanContext) {
 // markFailed writes the failure on the span.
 func (a *attempt) markFailed() {
 	f, text := a.failure, errs.Text(a.err)
-	a.tell(
-		attribute.String(taskconv.TaskOutcome, string(f.Kind)),
-		attribute.String(taskconv.ErrorType, f.ErrorType))
+	a.tell(conclusion{string(f.Kind), f.ErrorType})
 	a.span.SetStatus(codes.Error, text)
 	if !a.rt.exceptionEvents {
 		return
@@ -86,7 +95,7 @@ func exceptionType(f *Failure) string {
 // markSucceeded runs the processors that want to see successes, too.
 func (a *attempt) markSucceeded() {
 	if a.exported || a.told { // somebody reads the span
-		a.tell(attribute.String(taskconv.TaskOutcome, taskconv.OutcomeOK))
+		a.tell(conclusion{outcome: taskconv.OutcomeOK})
 	}
 	if a.set.foreign {
 		a.eachForeign(func(e *entry) { e.OnEnding(a.span) })
