@@ -137,8 +137,8 @@ type RetryBudget struct {
 }
 
 func (b RetryBudget) check() error {
-	if !(b.Percent >= 0) || b.Floor < 0 {
-		return fmt.Errorf("in Config.RetryBudget: %+v has a negative field", b)
+	if !(b.Percent >= 0) || b.Floor < 0 { // NaN is neither
+		return fmt.Errorf("Config.RetryBudget is %+v: its fields must be numbers, and not negative", b)
 	}
 	return nil
 }

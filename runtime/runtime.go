@@ -181,6 +181,9 @@ func (rt *Runtime) configure(cfg Config) (errs []error) {
 	positive("Config.Grace", cfg.Grace)
 	positive("Config.HandlerTimeout", cfg.HandlerTimeout)
 	positive("Config.WorkTimeout", cfg.WorkTimeout)
+	if err := cfg.RetryBudget.check(); err != nil {
+		errs = append(errs, err)
+	}
 
 	cfg.Workers = cmp.Or(cfg.Workers, DefaultWorkers)
 	cfg.Queue = cmp.Or(cfg.Queue, DefaultQueue)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -216,6 +217,11 @@ func TestNewChecksEverything(t *testing.T) {
 	for _, want := range []string{"Workers", "Queue", "Grace", "HandlerTimeout", "WorkTimeout", "Timeout(-6ns)", "Tasks[1]", "Tasks[2]", "Tasks[3]", "Tasks[4]"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not tell of %s: %v", want, err)
+		}
+	}
+	for _, b := range []postlude.RetryBudget{{Percent: -1}, {Percent: math.NaN()}, {Floor: -1}} {
+		if _, err := postlude.New(postlude.Config{RetryBudget: b}); err == nil || !strings.Contains(err.Error(), "Config.RetryBudget") {
+			t.Errorf("the error does not tell of %+v: %v", b, err)
 		}
 	}
 }
