@@ -170,7 +170,8 @@ func (a *attempt) fallBack() {
 		a.emit(slog.LevelInfo, taskconv.EventSucceeded, "task rescued by its fallback",
 			slog.String(taskconv.TaskOutcome, taskconv.OutcomeOK),
 			slog.String(taskconv.TaskVerdict, a.verdict.action.String()), name,
-			millis(taskconv.LogDurationMS, time.Since(start)))
+			millis(taskconv.LogDurationMS, time.Since(start)),
+			millis(taskconv.LogQueueDelayMS, a.queued))
 		a.settle(succeeded)
 		return
 	}

@@ -101,6 +101,9 @@ func TestTaskFallbackRescues(t *testing.T) {
 	if run := settle(t, h, task.Fallback(alt).With("ada")); run.Err() != nil || got != "ada" || len(n.told) != 0 {
 		t.Errorf("%v, %q, told %d", run.Err(), got, len(n.told))
 	}
+	if r := h.Records(taskconv.EventSucceeded)[0]; r["task.fallback"] != "alt" || r["task.duration_ms"] == nil || r["task.queue_delay_ms"] == nil {
+		t.Errorf("%v", r)
+	}
 	if run := settle(t, h, task.With("ada")); run.Err() == nil || len(n.told) != 1 {
 		t.Error("Fallback changed the task that it was called on")
 	}
