@@ -50,17 +50,18 @@ type Harness struct {
 }
 
 // New makes a runtime of cfg and shuts it down at the end of the test, which cancels the
-// tasks that are not shielded: Settle first. A Logger of cfg gets the records too. With a TracerProvider of its own the
-// test decides on sampling: Spans then has the attempts whatever was decided, and of the
-// other spans those that the provider hands to a processor given to it. With a
-// MeterProvider of its own it reads the metrics itself.
+// tasks that are not shielded: Settle first. A Logger of cfg gets the records too. With a
+// TracerProvider of its own the test decides on sampling: Spans then has the attempts
+// whatever was decided, and the other spans that are recorded, if the provider is the
+// SDK's. With a MeterProvider of its own it reads the metrics itself.
 func New(t testing.TB, cfg postlude.Config) *Harness {
 	t.Helper()
 	h := &Harness{t: t, engine: cfg.Engine, lines: new(lines), seen: &spans{SpanRecorder: tracetest.NewSpanRecorder()}}
 	if cfg.TracerProvider == nil {
-		cfg.TracerProvider = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(others{h.seen}))
+		cfg.TracerProvider = sdktrace.NewTracerProvider()
 	}
 	h.traces = cfg.TracerProvider
+	h.watch()
 	if cfg.MeterProvider == nil {
 		h.reader = sdkmetric.NewManualReader()
 		cfg.MeterProvider = sdkmetric.NewMeterProvider(sdkmetric.WithReader(h.reader))
@@ -82,6 +83,20 @@ func New(t testing.TB, cfg postlude.Config) *Harness {
 		}
 	})
 	return h
+}
+
+// watch has the provider show its spans until the test ends: it may be one that several
+// tests share. It comes before the runtime, whose last spans end in its shutdown.
+func (h *Harness) watch() {
+	p, ok := h.traces.(interface {
+		RegisterSpanProcessor(sdktrace.SpanProcessor)
+		UnregisterSpanProcessor(sdktrace.SpanProcessor)
+	})
+	if !ok {
+		return
+	}
+	p.RegisterSpanProcessor(others{h.seen})
+	h.t.Cleanup(func() { p.UnregisterSpanProcessor(others{h.seen}) })
 }
 
 // Runtime returns the runtime under test.

@@ -1,0 +1,64 @@
+package postludetest_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"testing"
+
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.uber.org/goleak"
+
+	postlude "github.com/postlude/postlude/runtime"
+	"github.com/postlude/postlude/runtime/postludetest"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+type pager struct{}
+
+func (pager) Notify(context.Context, *postlude.Failure) error { return nil }
+
+// TestSpansOfOwnProvider: a test that decides on sampling sees all attempts, and of the
+// other spans those that were recorded; each once.
+func TestSpansOfOwnProvider(t *testing.T) {
+	for name, c := range map[string]struct {
+		sampler sdktrace.Sampler
+		want    []string
+	}{
+		"always": {sdktrace.AlwaysSample(), []string{"POST /orders/{id}", "escalate mail", "run mail"}},
+		"never":  {sdktrace.NeverSample(), []string{"run mail"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tp := sdktrace.NewTracerProvider(sdktrace.WithSampler(c.sampler))
+			for _, round := range []string{"first", "second"} { // the provider forgets the first
+				t.Run(round, func(t *testing.T) {
+					if got := spanNames(t, tp); !slices.Equal(got, c.want) {
+						t.Errorf("spans %q, want %q", got, c.want)
+					}
+				})
+			}
+		})
+	}
+}
+
+// spanNames are those of a request whose task fails.
+func spanNames(t *testing.T, tp *sdktrace.TracerProvider) (names []string) {
+	h := postludetest.New(t, postlude.Config{TracerProvider: tp})
+	mail := postlude.Func("mail", func(context.Context) error { return errors.New("no network") })
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /orders/{id}", func(_ http.ResponseWriter, r *http.Request) {
+		if _, err := postlude.AfterResponse(r.Context(), mail, postlude.OnError(postlude.Escalate(pager{}))); err != nil {
+			t.Error(err)
+		}
+	})
+	h.Serve(mux, httptest.NewRequest(http.MethodPost, "/orders/o-17", nil))
+	h.Settle()
+	for _, s := range h.Spans("") {
+		names = append(names, s.Name())
+	}
+	slices.Sort(names)
+	return names
+}
