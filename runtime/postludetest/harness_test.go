@@ -22,7 +22,7 @@ type pager struct{}
 func (pager) Notify(context.Context, *postlude.Failure) error { return nil }
 
 // TestSpansOfOwnProvider: a test that decides on sampling sees all attempts, and of the
-// other spans those that were recorded; each once.
+// other spans those that were recorded; each once, and none that ends after the test.
 func TestSpansOfOwnProvider(t *testing.T) {
 	for name, c := range map[string]struct {
 		sampler sdktrace.Sampler
@@ -31,22 +31,25 @@ func TestSpansOfOwnProvider(t *testing.T) {
 		"always": {sdktrace.AlwaysSample(), []string{"POST /orders/{id}", "escalate mail", "run mail"}},
 		"never":  {sdktrace.NeverSample(), []string{"run mail"}},
 	} {
+		tp := sdktrace.NewTracerProvider(sdktrace.WithSampler(c.sampler))
+		var h *postludetest.Harness
 		t.Run(name, func(t *testing.T) {
-			tp := sdktrace.NewTracerProvider(sdktrace.WithSampler(c.sampler))
-			for _, round := range []string{"first", "second"} { // the provider forgets the first
-				t.Run(round, func(t *testing.T) {
-					if got := spanNames(t, tp); !slices.Equal(got, c.want) {
-						t.Errorf("spans %q, want %q", got, c.want)
-					}
-				})
+			h = postludetest.New(t, postlude.Config{TracerProvider: tp})
+			failInRequest(t, h)
+			if got := names(h.Spans("")); !slices.Equal(got, c.want) {
+				t.Errorf("spans %q, want %q", got, c.want)
 			}
 		})
+		_, late := tp.Tracer("").Start(context.Background(), "late")
+		late.End()
+		if got := names(h.Spans("")); !slices.Equal(got, c.want) {
+			t.Errorf("%s: after the test there are %q", name, got)
+		}
 	}
 }
 
-// spanNames are those of a request whose task fails.
-func spanNames(t *testing.T, tp *sdktrace.TracerProvider) (names []string) {
-	h := postludetest.New(t, postlude.Config{TracerProvider: tp})
+// failInRequest serves a request whose task fails.
+func failInRequest(t *testing.T, h *postludetest.Harness) {
 	mail := postlude.Func("mail", func(context.Context) error { return errors.New("no network") })
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /orders/{id}", func(_ http.ResponseWriter, r *http.Request) {
@@ -56,9 +59,12 @@ func spanNames(t *testing.T, tp *sdktrace.TracerProvider) (names []string) {
 	})
 	h.Serve(mux, httptest.NewRequest(http.MethodPost, "/orders/o-17", nil))
 	h.Settle()
-	for _, s := range h.Spans("") {
-		names = append(names, s.Name())
+}
+
+func names(spans []sdktrace.ReadOnlySpan) (list []string) {
+	for _, s := range spans {
+		list = append(list, s.Name())
 	}
-	slices.Sort(names)
-	return names
+	slices.Sort(list)
+	return list
 }
