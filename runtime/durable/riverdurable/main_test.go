@@ -193,11 +193,12 @@ func eventually(t *testing.T, what string, ok func() bool) {
 
 func eventuallyIn(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(limit); !ok(); {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(limit); !ok(); <-tick.C {
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %v: %s", limit, what)
 		}
-		time.Sleep(5 * time.Millisecond) // the helper that all tests wait with
 	}
 }
 

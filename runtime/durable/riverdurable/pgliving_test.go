@@ -33,7 +33,9 @@ func poolWith(t *testing.T, url string, change func(*pgxpool.Config)) *pgxpool.P
 // throughout fails if it is not so at any time within d.
 func throughout(t *testing.T, d time.Duration, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(d); time.Now().Before(end); <-tick.C {
 		if !ok() {
 			t.Fatalf("not so for %v: %s", d, what)
 		}

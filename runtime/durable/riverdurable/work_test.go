@@ -79,7 +79,7 @@ func TestLimit(t *testing.T) {
 		}
 		work(t, b, h.handler, func(w *durable.Worker) { w.Limit = 7 })
 		eventually(t, "seven run", func() bool { return h.running.Load() == 7 })
-		time.Sleep(600 * time.Millisecond) // time for more than seven
+		throughout(t, 600*time.Millisecond, "no more than seven run", func() bool { return h.running.Load() == 7 })
 		close(h.free)
 		eventually(t, "all are done", func() bool { return b.value("SELECT count(*) FROM river_job WHERE state = 'completed'") == "20" })
 		if most := h.most.Load(); most != 7 {
