@@ -11,7 +11,7 @@ import (
 
 var crowdTests = []exercise{
 	{"two sessions", func(l *lab) {
-		const jobs = 1000
+		const jobs = 1000 / fewer
 		l.crowd(8, jobs, func(i int) any { return i })
 		a, b := l.work(10, done), l.work(10, done)
 		seen := make(map[string]int)
@@ -50,7 +50,7 @@ var crowdTests = []exercise{
 		c.take(jobs)
 	}},
 	{"enqueue during work", func(l *lab) {
-		const jobs = 500
+		const jobs = 500 / fewer
 		c := l.work(8, done)
 		l.crowd(16, jobs, func(i int) any { return i })
 		seen := make(map[int]int)
@@ -63,7 +63,7 @@ var crowdTests = []exercise{
 		l.nothing("all were done")
 	}},
 	{"stop under load", func(l *lab) {
-		const jobs, sessions = 300, 3
+		const jobs, sessions = 300 / fewer, 3
 		l.crowd(8, jobs, func(i int) any { return i })
 		seen := make(map[string]int)
 		note := func(d durable.Delivery) {

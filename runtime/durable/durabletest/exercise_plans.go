@@ -20,7 +20,7 @@ var plans = [][]durable.Action{
 // everythingAtOnce has two sessions carry out many plans side by side. A job brings its
 // plan as the arguments.
 func everythingAtOnce(l *lab) {
-	const jobs = 200
+	const jobs = 200 / fewer
 	p := &planned{l: l, back: make(map[string]int)}
 	a, b := l.work(5, p.attempt), l.work(5, p.attempt)
 	total := 0

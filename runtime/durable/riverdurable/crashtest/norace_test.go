@@ -2,4 +2,7 @@
 
 package crashtest
 
-const slow = 1
+const (
+	slow   = 1
+	killed = 2
+)

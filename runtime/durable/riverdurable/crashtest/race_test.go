@@ -2,5 +2,7 @@
 
 package crashtest
 
-// slow is how much longer everything takes than in production.
-const slow = 5
+const (
+	slow   = 5 // how much longer everything takes than in production
+	killed = 1 // how often each back end is killed, unless told
+)

@@ -21,7 +21,7 @@ import (
 	"github.com/postlude/postlude/runtime/durable/riverdurable"
 )
 
-var rounds = flag.Int("rounds", 2, "how often each back end is killed")
+var rounds = flag.Int("rounds", killed, "how often each back end is killed")
 
 // What a worker process is told by its environment. It is this test binary.
 const (

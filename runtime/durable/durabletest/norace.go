@@ -1,0 +1,6 @@
+//go:build !race
+
+package durabletest
+
+// fewer divides the number of jobs in the crowd tests.
+const fewer = 1
