@@ -42,7 +42,7 @@ var deliverFaults = []fault{
 	{"delivers twice now and then", "Crowd/two sessions", func(b *broken) {
 		var n atomic.Int64
 		b.after = func(_ durable.Delivery, o durable.Outcome) durable.Outcome {
-			if n.Add(1) == 500 {
+			if n.Add(1) == 200 {
 				return durable.Outcome{}
 			}
 			return o
@@ -53,7 +53,7 @@ var deliverFaults = []fault{
 		b.worker = func(_ context.Context, w *durable.Worker) {
 			do := w.Do
 			w.Do = func(ctx context.Context, d durable.Delivery) durable.Outcome {
-				if n.Add(1) == 500 {
+				if n.Add(1) == 200 {
 					do(ctx, d)
 				}
 				return do(ctx, d)
