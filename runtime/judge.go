@@ -127,6 +127,9 @@ func (a *attempt) take(e *entry, v Verdict) {
 		a.rt.handlerFailed(a, e.name, refused)
 		return
 	}
+	if v.action == retryAfter && isPermanent(a.err) {
+		return
+	}
 	if v.action == retryAfter && !a.stopped() && !a.rt.budget.spend(a.rt.queue.now()) {
 		a.overBudget = true
 		return

@@ -12,6 +12,7 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 
 	"github.com/postlude/postlude/internal/errs"
+	"github.com/postlude/postlude/internal/panics"
 )
 
 // DefaultRetryBase is the first delay of a Retry that does not say.
@@ -65,10 +66,9 @@ func (r Retry) check() error {
 }
 
 func (r Retry) verdict(f *Failure) Verdict {
-	var p *permanentError
 	var after *retryableError
 	switch {
-	case f.Attempt > r.Max, f.stopped != nil && f.stopped(), errors.As(f.Err, &p):
+	case f.Attempt > r.Max, f.stopped != nil && f.stopped(), isPermanent(f.Err):
 		return Pass
 	case errors.As(f.Err, &after):
 		return RetryAfter(after.delay)
@@ -92,8 +92,9 @@ func (r Retry) delay(n int) time.Duration {
 	return d - time.Duration(r.Jitter*rand.Float64()*float64(d))
 }
 
-// Permanent marks an error that Retry must not retry: what was asked for is wrong, and
-// will be wrong again. It returns nil for nil. The error's text stays as it is.
+// Permanent marks an error that is never retried: what was asked for is wrong, and will be
+// wrong again. Retry passes, and so does any other handler that answers RetryAfter. It
+// returns nil for nil. The error's text stays as it is.
 func Permanent(err error) error {
 	if err == nil {
 		return nil
@@ -105,6 +106,15 @@ type permanentError struct{ error }
 
 func (e *permanentError) Unwrap() error     { return e.error }
 func (e *permanentError) ErrorType() string { return errs.Type(e.error) } // not ours
+
+// isPermanent looks for Permanent in err, whose methods are user code.
+func isPermanent(err error) (yes bool) {
+	_ = panics.Try(func() {
+		var p *permanentError
+		yes = errors.As(err, &p)
+	})
+	return yes
+}
 
 // RetryableAfter gives Retry the delay that the other side asked for, in a Retry-After
 // header of a 429 or 503, say. It wins over Base, Cap and Jitter, not over Max. It

@@ -119,6 +119,25 @@ func TestPermanentAndRetryableAfterKeepTheError(t *testing.T) {
 	}
 }
 
+// TestPermanentIsNeverRetried, whoever asks for it; the next handler is asked.
+func TestPermanentIsNeverRetried(t *testing.T) {
+	h := postludetest.New(t, postlude.Config{})
+	again := postlude.HandlerFunc("again", func(_ context.Context, f *postlude.Failure) postlude.Verdict {
+		if f.Attempt < 3 {
+			return postlude.RetryAfter(0)
+		}
+		return postlude.Pass
+	})
+	settle(t, h, postlude.Func("job", func(context.Context) error { return fmt.Errorf("wrapped: %w", postlude.Permanent(errBoom)) }),
+		postlude.OnError(again, verdict("next", postlude.Handled, new(tracer))))
+	if n := len(h.Spans("run job")); n != 1 {
+		t.Errorf("%d attempts", n)
+	}
+	if r := h.Records(taskconv.EventFailed); len(r) != 1 || r[0]["task.verdict"] != "handled" || r[0]["task.verdict.handler"] != "next" {
+		t.Errorf("%v", r)
+	}
+}
+
 // TestRetryBudget: of a hundred tasks that all fail, only so many are retried as the
 // budget allows; the others pass on, and say so.
 func TestRetryBudget(t *testing.T) {

@@ -49,7 +49,8 @@ var (
 )
 
 // RetryAfter asks for another attempt, d after the end of this one. A task that was
-// canceled, by Run.Cancel or by shutdown, is not retried.
+// canceled, by Run.Cancel or by shutdown, is not retried. For an error that is Permanent,
+// it is Pass.
 func RetryAfter(d time.Duration) Verdict {
 	return Verdict{action: retryAfter, delay: max(0, d)}
 }
