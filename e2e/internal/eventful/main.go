@@ -2,11 +2,16 @@
 // text in them wherever text can be. The records go to standard output, as JSON lines, and
 // to OpenTelemetry's logs; spans, metrics and logs are exported as OTEL_* says. It ends by
 // itself: with code 0 if all went as it was meant to.
+//
+// With -valid, what the program logs itself is UTF-8. The bridge to OpenTelemetry's logs
+// passes on what is not, and OTLP's encoding refuses the whole batch that it is in. What
+// the runtime logs is as hostile as without.
 package main
 
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -15,6 +20,7 @@ import (
 	"go.opentelemetry.io/contrib/bridges/otelslog"
 	"go.opentelemetry.io/otel"
 
+	"github.com/postlude/postlude/e2e/internal/hostile"
 	"github.com/postlude/postlude/logging"
 	"github.com/postlude/postlude/otelx/otelsetup"
 	postlude "github.com/postlude/postlude/runtime"
@@ -22,15 +28,17 @@ import (
 )
 
 func main() {
+	valid := flag.Bool("valid", false, "be tame in what is not logged by the runtime")
+	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if err := run(ctx); err != nil {
+	if err := run(ctx, *valid); err != nil {
 		fmt.Fprintln(os.Stderr, "eventful:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context) error {
+func run(ctx context.Context, valid bool) error {
 	lines := logging.NewHandler(os.Stdout, logging.Options{Format: logging.JSON, Level: slog.LevelDebug})
 	bridge := logging.Correlate(otelslog.NewHandler("eventful"))
 	logger := slog.New(slog.NewMultiHandler(lines, bridge))
@@ -40,6 +48,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 	s := newScene()
+	if valid {
+		s.own = hostile.Shown
+	}
 	rt, err := postlude.New(postlude.Config{
 		Logger: logger, Engine: durabletest.NewEngine(), Tasks: []postlude.Definition{s.invoice},
 		TraceURL: "http://jaeger/trace/{trace_id}", EscalationWindow: window, RetryBudget: postlude.RetryBudget{Floor: 1},

@@ -22,12 +22,13 @@ const window = time.Second
 type scene struct {
 	ctx      context.Context
 	root     trace.Span
+	own      string // what the program logs itself
 	invoice  *postlude.Task[order]
 	invoices chan struct{} // an invoice is being written
 }
 
 func newScene() *scene {
-	s := &scene{invoices: make(chan struct{}, 1)}
+	s := &scene{own: hostile.Text, invoices: make(chan struct{}, 1)}
 	s.invoice = postlude.Define("invoice", s.writeInvoice, postlude.Durable())
 	return s
 }
@@ -72,7 +73,7 @@ func (s *scene) end(j postlude.Job, opts ...postlude.Option) error {
 
 func (s *scene) succeed() error {
 	well := postlude.Define("goes_well", func(ctx context.Context, _ order) error {
-		slog.InfoContext(ctx, hostile.Text, "wait", 1500*time.Microsecond, "err", errors.New(hostile.Text))
+		slog.InfoContext(ctx, s.own, "wait", 1500*time.Microsecond, "err", errors.New(s.own))
 		return nil
 	})
 	return s.end(well.With(anOrder), postlude.Shield(true), postlude.Attributes(

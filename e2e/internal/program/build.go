@@ -12,6 +12,12 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	// go test takes a result from its cache if the test binary is the same. With these, it
+	// is another when what the programs are made of has changed.
+	_ "github.com/postlude/postlude/logging"
+	_ "github.com/postlude/postlude/otelx/otelsetup"
+	_ "github.com/postlude/postlude/runtime/notify"
 )
 
 // Packages that tests run.
