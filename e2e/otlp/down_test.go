@@ -11,12 +11,12 @@ import (
 
 // TestEndpointDown: a back end that is away, from the start or at the end only, keeps the
 // tasks from nothing. The program drains, tells what was lost, and ends with 1. The exports
-// have half a second: over gRPC an endpoint that refuses connections is tried again and
-// again until then, by default for the ten seconds that the program has for its end.
+// have half a second: an endpoint that refuses connections is tried again and again until
+// then, by default for the ten seconds that the program has for its end.
 func TestEndpointDown(t *testing.T) {
 	for protocol, protocolEnv := range protocols {
 		env := func(r *receiver.Receiver) []string {
-			return append(protocolEnv(r), "OTEL_EXPORTER_OTLP_TIMEOUT=500")
+			return append(protocolEnv(r), "OTEL_EXPORTER_OTLP_TIMEOUT=500", "OTEL_BSP_EXPORT_TIMEOUT=500", "OTEL_METRIC_EXPORT_TIMEOUT=500")
 		}
 		t.Run(protocol, func(t *testing.T) {
 			t.Run("from the start", func(t *testing.T) {
