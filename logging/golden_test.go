@@ -72,7 +72,7 @@ func runtimes(event string, more ...slog.Attr) []slog.Attr {
 	}, more...)
 }
 
-var args = slog.Any(taskconv.TaskArgs, render.JSON(`{"order":"o-17","to":["a@b.c","d@e.f"],"lines":[{"sku":"x y"}],"card":"[REDACTED]"}`))
+var args = slog.Any(taskconv.TaskArgs, render.Of(`{"order":"o-17","to":["a@b.c","d@e.f"],"lines":[{"sku":"x y"}],"card":"[REDACTED]"}`))
 
 const stack = "goroutine 7 [running]:\nmain.send(0x1)\n\t/src/mail.go:42 +0x1d\n"
 

@@ -84,8 +84,8 @@ func (h *jsonHandler) appendTask(b []byte, r *tasklog.Record) (_ []byte, ok bool
 		b = strconv.AppendInt(append(b, `,"`+taskconv.TaskAttempt+`":`...), int64(r.Attempt), 10)
 	}
 	switch {
-	case r.Shown != "":
-		b = append(append(b, `,"`+taskconv.TaskArgs+`":`...), r.Shown...)
+	case !r.Shown.IsZero():
+		b = append(append(b, `,"`+taskconv.TaskArgs+`":`...), r.Shown.String()...)
 	case r.Render != nil:
 		b = r.Render.Append(append(b, `,"`+taskconv.TaskArgs+`":`...), r.Args)
 	}

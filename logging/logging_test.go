@@ -113,11 +113,11 @@ func TestConsole(t *testing.T) {
 		"took=x":               line(console, 0, slog.String(taskconv.LogDurationMS, "x")),
 		"wait=1.2ms":           line(console, 0, slog.Duration("wait", 1234567)),
 		"05:06:07.089 INF m\n": line(console, 0, slog.Any("err", nil), slog.Int(taskconv.TaskAttempt, 1)),
-		"args=o-17":            line(console, 0, slog.Any(taskconv.TaskArgs, render.JSON(`"o-17"`))),
-		"args=null":            line(console, 0, slog.Any(taskconv.TaskArgs, render.JSON(`null`))),
+		"args=o-17":            line(console, 0, slog.Any(taskconv.TaskArgs, render.Of(`"o-17"`))),
+		"args=null":            line(console, 0, slog.Any(taskconv.TaskArgs, render.Of(`null`))),
 		"args.a={} args.b.0=1 args.b.1.c=true": line(console, 0,
-			slog.Any(taskconv.TaskArgs, render.JSON(`{"a":{},"b":[1,{"c":true}]}`))),
-		"args=[1,2]": line(console, 0, slog.Any(taskconv.TaskArgs, render.JSON(`[1,2]`))),
+			slog.Any(taskconv.TaskArgs, render.Of(`{"a":{},"b":[1,{"c":true}]}`))),
+		"args=[1,2]": line(console, 0, slog.Any(taskconv.TaskArgs, render.Of(`[1,2]`))),
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("got %q, want %q in it", got, want)
@@ -156,7 +156,7 @@ func FuzzLine(f *testing.F) {
 		if key == "msg" || key == "time" || key == "level" || strings.Contains(key, "_ms") {
 			t.Skip()
 		}
-		args := slog.Any(taskconv.TaskArgs, render.JSON(json))
+		args := slog.Any(taskconv.TaskArgs, render.Of(json))
 		for _, opts := range presets {
 			var buf bytes.Buffer
 			h := logging.NewHandler(&buf, opts).WithAttrs([]slog.Attr{slog.Group("g", slog.String(key, value))})

@@ -194,7 +194,7 @@ func (a *attempt) fallbackAttrs(job Job) []attribute.KeyValue {
 	}
 	return append(attrs,
 		attribute.String(taskconv.CodeFunctionName, job.def.function),
-		attribute.String(taskconv.TaskArgs, string(a.rt.render.JSON(job.args))))
+		attribute.String(taskconv.TaskArgs, a.rt.render.JSON(job.args).String()))
 }
 
 // runFallback calls the fallback job's function, under its own Timeout: its definition's,

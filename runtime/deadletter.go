@@ -128,14 +128,14 @@ func (rt *Runtime) storedArgs(task string, data json.RawMessage) string {
 		var args any
 		var err error
 		if p := panics.Try(func() { args, err = ps.def.decode(data) }); p == nil && err == nil {
-			return string(rt.render.JSON(args))
+			return rt.render.JSON(args).String()
 		}
 	}
 	var args any
 	if json.Unmarshal(data, &args) != nil {
 		return `"(not JSON)"`
 	}
-	return string(rt.render.JSON(masked(args)))
+	return rt.render.JSON(masked(args)).String()
 }
 
 // masked keeps the shape of a JSON value and hides what is in it.

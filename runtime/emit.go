@@ -19,7 +19,7 @@ import (
 type text struct {
 	once sync.Once
 	id   string
-	args render.JSON // "" for a closure
+	args render.JSON // zero for a closure
 }
 
 // text returns what telemetry shows. It is made once, when something first records it.
@@ -42,7 +42,7 @@ func (s *text) make(t *task) {
 		b = t.rt.render.Append(b, t.args)
 	}
 	both := string(b)
-	s.id, s.args = both[:n], render.JSON(both[n:])
+	s.id, s.args = both[:n], render.Of(both[n:])
 }
 
 // logs tells whether a record of that level is written. A logger that panics when it is
@@ -124,7 +124,7 @@ func (t *task) slogRecord(r *tasklog.Record) slog.Record {
 	if r.Attempt > 0 {
 		all = append(all, slog.Int(taskconv.TaskAttempt, r.Attempt))
 	}
-	if shown.args != "" {
+	if !shown.args.IsZero() {
 		all = append(all, slog.Any(taskconv.TaskArgs, shown.args))
 	}
 	for _, a := range r.Attrs {

@@ -152,7 +152,7 @@ func (a *attempt) enqueue() (there existing) {
 	a.told = true // what follows is all that there is to tell
 	if a.exported {
 		shown := a.text()
-		a.span.SetAttributes(attribute.String(taskconv.TaskID, shown.id), attribute.String(taskconv.TaskArgs, string(shown.args)),
+		a.span.SetAttributes(attribute.String(taskconv.TaskID, shown.id), attribute.String(taskconv.TaskArgs, shown.args.String()),
 			attribute.String(taskconv.TaskQueue, cmp.Or(a.out.job.Queue, durable.DefaultQueue)))
 		a.span.SetAttributes(a.set.attrs...)
 	}

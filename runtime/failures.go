@@ -98,7 +98,7 @@ func (rt *Runtime) rememberFailure(a *attempt, state string) {
 	f := a.failure
 	info := FailureInfo{
 		TaskInfo: a.info(), Time: time.Now(), Kind: f.Kind, ErrorType: f.ErrorType,
-		Message: head(errs.Text(f.Err), maxMessage), Stack: head(f.Stack, maxStack), Args: head(string(a.text().args), maxArgs),
+		Message: head(errs.Text(f.Err), maxMessage), Stack: head(f.Stack, maxStack), Args: head(a.text().args.String(), maxArgs),
 		Verdict: a.verdict.action.String(), Escalation: a.escalation, SpanContext: f.SpanContext, TraceURL: f.TraceURL,
 		Attempts: a.attempts(),
 	}

@@ -20,7 +20,7 @@ func (a *attempt) diagnose() *Failure {
 	f := &Failure{
 		ID: a.ID(), Err: a.err, Attempt: a.number, MaxAttempts: a.set.attempts, Elapsed: a.elapsed(),
 		SpanContext: a.span.SpanContext(), Span: a.span, info: a.info(), cause: ended, stopped: a.task.stopped,
-		shown: string(a.text().args),
+		shown: a.text().args.String(),
 	}
 	if a.def != nil {
 		f.args = a.args

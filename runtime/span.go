@@ -51,8 +51,8 @@ func (a *attempt) tell(c conclusion) {
 		attribute.Int(taskconv.TaskAttempt, a.number),
 		attribute.Float64(taskconv.TaskQueueDelay, a.queued.Seconds()),
 	)
-	if shown.args != "" {
-		kvs = append(kvs, attribute.String(taskconv.TaskArgs, string(shown.args)))
+	if !shown.args.IsZero() {
+		kvs = append(kvs, attribute.String(taskconv.TaskArgs, shown.args.String()))
 	}
 	if a.set.attempts > 0 {
 		kvs = append(kvs, attribute.Int(taskconv.TaskMaxAttempts, a.set.attempts))

@@ -136,7 +136,7 @@ func FuzzJSON(f *testing.F) {
 		b := &builder{in: in, text: text}
 		v := b.build(0)
 		r := New(Options{MaxLen: int(maxLen)})
-		got := string(r.JSON(v))
+		got := r.JSON(v).String()
 		switch {
 		case !json.Valid([]byte(got)):
 			t.Errorf("not valid JSON: %s", got)
@@ -146,7 +146,7 @@ func FuzzJSON(f *testing.F) {
 			t.Errorf("%d bytes, limit is %d", len(got), limit)
 		case strings.Contains(got, "!PANIC: render"):
 			t.Errorf("the walker itself panicked")
-		case got != string(r.JSON(v)):
+		case got != r.JSON(v).String():
 			t.Errorf("not the same twice: %s", got)
 		}
 	})

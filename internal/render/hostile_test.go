@@ -104,7 +104,7 @@ func TestHostile(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			// A large MaxLen must not turn into a deep recursion.
 			for _, n := range []int{0, 1 << 20} {
-				got := string(New(Options{MaxLen: n}).JSON(tc.v))
+				got := New(Options{MaxLen: n}).JSON(tc.v).String()
 				if !json.Valid([]byte(got)) {
 					t.Error("not valid JSON")
 				}

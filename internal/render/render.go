@@ -45,19 +45,28 @@ import (
 	"sync"
 )
 
-// JSON is the text of one JSON value, redacted. The empty JSON means that there is none.
-type JSON string
+// JSON is the text of one JSON value, redacted. The zero JSON means that there is none.
+//
+// It is a struct, because OpenTelemetry's bridge for slog takes of a struct what its String
+// says, and calls other types that are not its own "unhandled" in the record.
+type JSON struct{ text string }
+
+// Of returns text, which has to be JSON and redacted, or empty, as JSON.
+func Of(text string) JSON { return JSON{text} }
 
 // String returns the text.
-func (j JSON) String() string { return string(j) }
+func (j JSON) String() string { return j.text }
+
+// IsZero reports whether there is no value.
+func (j JSON) IsZero() bool { return j.text == "" }
 
 // MarshalJSON returns the text as it is, so that it is embedded as a value and
 // not as a quoted string; null if there is none.
 func (j JSON) MarshalJSON() ([]byte, error) {
-	if j == "" {
+	if j.IsZero() {
 		return []byte("null"), nil
 	}
-	return []byte(j), nil
+	return []byte(j.text), nil
 }
 
 // Defaults of [Options].
@@ -137,14 +146,14 @@ func (r *Renderer) JSON(v any) (out JSON) {
 	if j, ok := v.(JSON); ok {
 		return j
 	}
-	r.render(v, func(text []byte) { out = JSON(text) })
+	r.render(v, func(text []byte) { out = Of(string(text)) })
 	return out
 }
 
 // Append appends what JSON returns.
 func (r *Renderer) Append(b []byte, v any) []byte {
 	if j, ok := v.(JSON); ok {
-		return append(b, j...)
+		return append(b, j.text...)
 	}
 	r.render(v, func(text []byte) { b = append(b, text...) })
 	return b

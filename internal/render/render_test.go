@@ -135,14 +135,14 @@ func TestJSON(t *testing.T) {
 		"json.Number":        {[]any{json.Number("1.50"), json.Number("x")}, `[1.50,"x"]`},
 		"slog group":         {slog.GroupValue(slog.Int("a", 1), slog.Group("", slog.Int("b", 2)), slog.Group("g"), slog.Any("cookie", 1), slog.Attr{}), `{"a":1,"b":2,"cookie":"[REDACTED]"}`},
 		"slog attrs":         {[]slog.Attr{slog.Duration("d", time.Second), slog.Any("token", 1)}, `{"d":"1s","token":"[REDACTED]"}`},
-		"rendered already":   {JSON(`{"a":1}`), `{"a":1}`},
+		"rendered already":   {Of(`{"a":1}`), `{"a":1}`},
 		"depth":              {[]any{[]any{[]any{[]any{[]any{[]any{[]any{[]any{[]any{1}}}}}}}}}, `[[[[[[[["…"]]]]]]]]`},
 		"shared is no cycle": {[]*inner{{"a"}, {"a"}}, `[{"Deep":"a"},{"Deep":"a"}]`},
 	}
 	r := New(Options{})
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := string(r.JSON(tc.v))
+			got := r.JSON(tc.v).String()
 			if got != tc.want {
 				t.Errorf("got  %s\nwant %s", got, tc.want)
 			}
@@ -158,28 +158,31 @@ func TestJSON(t *testing.T) {
 
 func TestJSONType(t *testing.T) {
 	var buf bytes.Buffer
-	slog.New(slog.NewJSONHandler(&buf, nil)).Info("m", "args", JSON(`{"a":1}`), "none", JSON(""))
+	slog.New(slog.NewJSONHandler(&buf, nil)).Info("m", "args", Of(`{"a":1}`), "none", JSON{})
 	if !strings.Contains(buf.String(), `"args":{"a":1},"none":null`) {
 		t.Errorf("not embedded as a value: %s", buf.String())
 	}
-	if s := JSON(`"x"`).String(); s != `"x"` {
+	if s := Of(`"x"`).String(); s != `"x"` {
 		t.Errorf("String() = %s", s)
 	}
 }
 
 func TestOptions(t *testing.T) {
 	items := New(Options{MaxItems: 2})
-	for _, tc := range []struct{ got, want JSON }{
+	for _, tc := range []struct {
+		got  JSON
+		want string
+	}{
 		{items.JSON([]int{1, 2, 3, 4}), `[1,2,"… 2 more"]`},
 		{items.JSON(map[string]int{"a": 1, "b": 2, "c": 3}), `{"a":1,"b":2,"…":"1 more"}`},
 		{items.JSON(slog.GroupValue(slog.Int("a", 1), slog.Int("b", 2), slog.Int("c", 3))), `{"a":1,"b":2,"…":"1 more"}`},
 		{New(Options{MaxDepth: 1}).JSON(receipt{}), `{"order":"","To":"","cents":0,"PIN":"[REDACTED]","Notes":"[REDACTED]"}`},
 		{New(Options{MaxDepth: 1}).JSON([]any{[]int{1}}), `["…"]`},
 		{New(Options{Names: []string{"customer no"}}).JSON(map[string]int{"customerNo": 1}), `{"customerNo":"[REDACTED]"}`},
-		{New(Options{MaxLen: 64}).JSON(strings.Repeat("é", 90)), JSON(`"` + strings.Repeat("é", 5) + `…"`)},
+		{New(Options{MaxLen: 64}).JSON(strings.Repeat("é", 90)), `"` + strings.Repeat("é", 5) + `…"`},
 		{New(Options{}).JSON(make(map[int]int, 0)), `{}`},
 	} {
-		if tc.got != tc.want {
+		if tc.got.String() != tc.want {
 			t.Errorf("got %s, want %s", tc.got, tc.want)
 		}
 	}
@@ -187,7 +190,7 @@ func TestOptions(t *testing.T) {
 	for i := range maxScan + 1 {
 		big[i] = i
 	}
-	if got := New(Options{}).JSON(big); got != `{"…":"4097 more"}` {
+	if got := New(Options{}).JSON(big).String(); got != `{"…":"4097 more"}` {
 		t.Errorf("big map: %s", got)
 	}
 }
@@ -201,9 +204,9 @@ func TestEveryLength(t *testing.T) {
 		"d": []any{slog.GroupValue(slog.Int("i", 1), slog.String("token", "hunter2"))},
 		"e": make([]int, 100),
 	}
-	full := New(Options{}).JSON(v)
+	full := New(Options{}).JSON(v).String()
 	for n := minLen; n < len(full)+20; n++ {
-		got := string(New(Options{MaxLen: n}).JSON(v))
+		got := New(Options{MaxLen: n}).JSON(v).String()
 		if !json.Valid([]byte(got)) || len(got) > n || strings.Contains(got, "hunter2") {
 			t.Fatalf("MaxLen %d: %d bytes: %s", n, len(got), got)
 		}

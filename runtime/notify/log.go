@@ -67,7 +67,7 @@ func taskAttrs(f *postlude.Failure) []slog.Attr {
 		attrs = append(attrs, slog.String(taskconv.TaskTiming, task.Timing), slog.Bool(taskconv.TaskShield, task.Shield))
 	}
 	if args := f.RedactedArgs(); args != "" {
-		attrs = append(attrs, slog.Any(taskconv.TaskArgs, render.JSON(args)))
+		attrs = append(attrs, slog.Any(taskconv.TaskArgs, render.Of(args)))
 	}
 	return attrs
 }

@@ -132,7 +132,7 @@ func FuzzMessage(f *testing.F) {
 		}
 		fail, task := failureBy(errors.New(text), url, size), postlude.TaskInfo{Name: name, Func: text, Timing: "immediate"}
 		args := redact.JSON(login{User: user, Password: password, Nested: map[string][]string{user + "_token": {password}}})
-		checkMessage(t, decoded(t, payload(messageOf(&fail, task, string(args)))), url, marker)
+		checkMessage(t, decoded(t, payload(messageOf(&fail, task, args.String()))), url, marker)
 	})
 }
 
