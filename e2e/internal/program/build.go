@@ -61,7 +61,8 @@ func build(pkg string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", program, pkg)
+	// Without DWARF: linking is most of the time that these tests take.
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-w", "-o", program, pkg)
 	cmd.Dir, cmd.WaitDelay = dir, time.Second
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build %s: %w\n%s", pkg, err, out)
