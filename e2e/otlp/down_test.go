@@ -29,6 +29,7 @@ func TestEndpointDown(t *testing.T) {
 				// Spans leave as they end, so that some arrive.
 				s := program.Serve(t, append(env(r), "OTEL_BSP_SCHEDULE_DELAY=10")...)
 				s.Post("/monitored")
+				s.Until("task.failed", 1)
 				s.Await(program.Patience, "a span has arrived", func() bool { return len(r.Spans()) > 0 })
 				checkDown(t, s, r.Stop)
 			})
@@ -43,6 +44,7 @@ func checkDown(t *testing.T, s *program.Server, cut func()) {
 	before := len(s.Records("task.failed"))
 	s.Post("/structured-logging")
 	s.Post("/timing-errors")
+	s.Until("task.failed", before+4) // a shutdown drops what has not begun
 	began := time.Now()
 	if code := s.Stop(); code != 1 {
 		t.Errorf("exit code %d", code)

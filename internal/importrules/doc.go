@@ -3,7 +3,7 @@
 //
 // The folders are layers, and imports point down only:
 //
-//	examples, benchmarks                                        anything
+//	examples, benchmarks, e2e                                   anything
 //	runtime/postludetest, runtime/durable/durabletest, dashboards
 //	runtime                                                     package postlude
 //	otelx   logging   runtime/durable   runtime/durable/riverdurable

@@ -59,7 +59,7 @@ func layerOf(pkg string) (layer, bool) {
 
 func checkTestLibraries(n node) []string {
 	from, _ := relative(n.ImportPath)
-	if strings.HasSuffix(from, "test") || matches(from, "benchmarks/...") {
+	if strings.HasSuffix(from, "test") || matches(from, "benchmarks/...", "e2e/...") {
 		return nil
 	}
 	var out []string

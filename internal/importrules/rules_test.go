@@ -85,6 +85,7 @@ var layers = []layer{
 	},
 	{pkgs: "examples/...", may: []string{"..."}},
 	{pkgs: "benchmarks/...", may: []string{"..."}},
+	{pkgs: "e2e/...", may: []string{"..."}},
 }
 
 // core is the package whose users pay for everything that it needs, at any distance.
@@ -113,7 +114,7 @@ var coreMayNot = []string{
 
 const coreWhy = "the core is light: exporters, databases and test libraries are for those who ask for them"
 
-// testLibraries are imported by packages that end in "test", and by benchmarks.
+// testLibraries are imported by packages that end in "test", by benchmarks and by e2e.
 var testLibraries = []string{
 	"testing/...",
 	"net/http/httptest",
