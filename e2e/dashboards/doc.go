@@ -1,0 +1,8 @@
+// Package dashboards tests what operators look at: the Grafana dashboards and the
+// Prometheus rules in the folder dashboards. It has no code of its own.
+//
+// Every query is parsed, and held to the names of runtime/taskconv and to the instruments
+// that the program really makes; then it runs on a real Prometheus that scrapes real
+// processes, and has to return something: to Prometheus, a misspelled metric is an answer
+// without series. The rules are tested by promtool.
+package dashboards
