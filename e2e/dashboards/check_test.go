@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -52,7 +53,7 @@ func (c *catalogue) checkSelector(s *parser.VectorSelector) (faults []error) {
 		faults = append(faults, fmt.Errorf("there is no metric %q", s.Name))
 	}
 	for _, m := range s.LabelMatchers {
-		if m.Name == labels.MetricName {
+		if m.Name == model.MetricNameLabel {
 			continue
 		}
 		values, ok := c.labels[m.Name]
