@@ -95,3 +95,18 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 		t.Errorf("the runbook has %d headings for %d alerts", n, len(alerts))
 	}
 }
+
+// TestPromtoolChecksTheStack: the configuration of docker-compose.yml, with the rules where they are.
+func TestPromtoolChecksTheStack(t *testing.T) {
+	config, err := os.ReadFile(filepath.Join(root, "deploy", "prometheus", "prometheus.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	here := filepath.Dir(absolute(t, "rules.yml"))
+	file := filepath.Join(t.TempDir(), "prometheus.yml")
+	text := strings.ReplaceAll(string(config), "/etc/prometheus/postlude", here)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	promtool(t, "check", "config", file)
+}

@@ -1,0 +1,4 @@
+// Package compose tests docker-compose.yml and what it mounts, as far as that can be
+// without containers: it loads, what it names exists, and the parts agree with each other.
+// It has no code of its own.
+package compose
