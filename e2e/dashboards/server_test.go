@@ -20,8 +20,9 @@ import (
 
 // server is a Prometheus of the test's own.
 type server struct {
-	url    string
-	client *http.Client
+	url      string
+	client   *http.Client
+	answered map[string]bool // what has had series: asked once
 }
 
 // config scrapes often, so that a test of seconds has rates.
@@ -48,7 +49,12 @@ func serve(t *testing.T, targets map[string]string) *server {
 	addr := freeAddr(t)
 	run(t, program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"),
 		"--web.listen-address="+addr, "--enable-feature=exemplar-storage")
-	s := &server{url: "http://" + addr, client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}}
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	s := &server{
+		url: "http://" + addr, client: &http.Client{Transport: transport, Timeout: 10 * time.Second},
+		answered: map[string]bool{},
+	}
 	eventually(t, 15*time.Second, "Prometheus is ready", func() bool {
 		resp, err := s.client.Get(s.url + "/-/ready")
 		if err != nil {
@@ -84,7 +90,7 @@ func freeAddr(t *testing.T) string {
 func run(t *testing.T, program string, args ...string) {
 	t.Helper()
 	var output bytes.Buffer
-	ctx, kill := context.WithTimeout(context.Background(), time.Minute)
+	ctx, kill := context.WithTimeout(context.Background(), 2*time.Minute)
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
