@@ -1,34 +1,19 @@
 package dashboards
 
 import (
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
-)
 
-// need returns the path of a program of Debian's package prometheus. Without it the test
-// is skipped, or fails if POSTLUDE_REQUIRE_E2E is set.
-func need(t *testing.T, program string) string {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err == nil {
-		return path
-	}
-	const text = "%v: apt-get install --no-install-recommends prometheus"
-	if os.Getenv("POSTLUDE_REQUIRE_E2E") != "" {
-		t.Fatalf(text, err)
-	}
-	t.Skipf(text, err)
-	return ""
-}
+	"github.com/postlude/postlude/e2e/internal/need"
+)
 
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), need(t, "promtool"), args...)
+	cmd := exec.CommandContext(t.Context(), need.Program(t, "prometheus", "promtool"), args...)
 	cmd.Dir = filepath.Join(root, "dashboards", "prometheus")
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/postlude/postlude/e2e/internal/need"
 )
 
 // server is a Prometheus of the test's own.
@@ -36,7 +38,7 @@ scrape_configs:
 // the name of the job. It ends with the test.
 func serve(t *testing.T, targets map[string]string) *server {
 	t.Helper()
-	program, dir := need(t, "prometheus"), t.TempDir()
+	program, dir := need.Program(t, "prometheus", "prometheus"), t.TempDir()
 	text := fmt.Sprintf(config, absolute(t, "rules.yml"), absolute(t, "alerts.yml"))
 	for job, target := range targets {
 		text += fmt.Sprintf("  - {job_name: %q, static_configs: [{targets: [%q]}]}\n", job, target)
