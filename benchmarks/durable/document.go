@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/postlude/postlude/benchmarks/internal/figures"
 )
 
 // document is the report as a file.
@@ -82,7 +84,7 @@ func throughput(all []comparison) string {
 	var parts []string
 	for _, c := range all {
 		if c.atLeast > 0 && c.rounds > 0 {
-			parts = append(parts, fmt.Sprintf("%.2f (%s)", c.ratio.median, lower(c.measurement)))
+			parts = append(parts, fmt.Sprintf("%.2f (%s)", c.ratio.Median, lower(c.measurement)))
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -93,7 +95,7 @@ func latency(all []comparison) string {
 	for _, c := range all {
 		if c.atMost > 0 && c.rounds > 0 {
 			_, rate, _ := strings.Cut(c.measurement, ", ")
-			parts = append(parts, fmt.Sprintf("%.2f times (%s)", c.ratio.median, rate))
+			parts = append(parts, fmt.Sprintf("%.2f times (%s)", c.ratio.Median, rate))
 		}
 	}
 	return strings.Join(parts, " and ")
@@ -104,7 +106,7 @@ func cost(all []comparison) string {
 	var parts []string
 	for _, c := range all {
 		if c.unit == cpuPerJob.unit && c.rounds > 0 {
-			parts = append(parts, fmt.Sprintf("%.0f µs (%s)", c.postlude.median-c.same.median, lower(c.measurement)))
+			parts = append(parts, fmt.Sprintf("%.0f µs (%s)", c.postlude.Median-c.same.Median, lower(c.measurement)))
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -120,25 +122,25 @@ func (c comparison) remarks() []string {
 	var lines []string
 	if c.rounds > 0 && !c.met() {
 		lines = append(lines, fmt.Sprintf("**Target missed**: %s, %s, %s: the ratio is %.2f (%s).",
-			c.backend, c.measurement, c.unit, c.ratio.median, strings.TrimSuffix(c.target(), ": MISSED")))
+			c.backend, c.measurement, c.unit, c.ratio.Median, strings.TrimSuffix(c.target(), ": MISSED")))
 	}
-	if (c.atLeast > 0 || c.atMost > 0) && c.rounds > 0 && (c.ratio.high-c.ratio.low) > c.ratio.median/2 {
+	if (c.atLeast > 0 || c.atMost > 0) && c.rounds > 0 && (c.ratio.High-c.ratio.Low) > c.ratio.Median/2 {
 		lines = append(lines, fmt.Sprintf("%s, %s, %s: the ratios of the rounds are far apart (%.2f to %.2f), so that the median says little.",
-			c.backend, c.measurement, c.unit, c.ratio.low, c.ratio.high))
+			c.backend, c.measurement, c.unit, c.ratio.Low, c.ratio.High))
 	}
-	if c.measurement == workName && c.unit == jobsPerSecond.unit && c.defaults.median > 0 && c.postlude.median > 0 {
+	if c.measurement == workName && c.unit == jobsPerSecond.unit && c.defaults.Median > 0 && c.postlude.Median > 0 {
 		verdict := "far above that"
 		switch {
-		case c.postlude.median >= 2*riverBound:
-		case c.same.median > 0 && c.same.median < 2*riverBound:
+		case c.postlude.Median >= 2*riverBound:
+		case c.same.Median > 0 && c.same.Median < 2*riverBound:
 			verdict = "**not far above that**, as raw River on the same settings is not either"
 		default:
 			verdict = "**not far above that**"
 		}
 		lines = append(lines, fmt.Sprintf("%s: with the defaults of both, Postlude works %s jobs/s and River %s. The latter's 100 workers and cooldown of 100 ms allow it %d; Postlude is %s.",
-			c.backend, number(c.postlude.median), number(c.defaults.median), riverBound, verdict))
+			c.backend, figures.Number(c.postlude.Median), figures.Number(c.defaults.Median), riverBound, verdict))
 	}
-	if c.unit == p50.unit && c.same.median > 1000 {
+	if c.unit == p50.unit && c.same.Median > 1000 {
 		lines = append(lines, fmt.Sprintf("%s, %s: the rate is above what the machine can do, and the times are those of a queue that grows.", c.backend, c.measurement))
 	}
 	return lines

@@ -22,6 +22,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/postlude/postlude/benchmarks/internal/machine"
 )
 
 const reportFile = "DURABLE.md"
@@ -74,7 +76,7 @@ func run(ctx context.Context, o options) (err error) {
 	if r.rounds = o.rounds; r.rounds < 1 {
 		return fmt.Errorf("-rounds is %d: it must be 1 at least", r.rounds)
 	}
-	before := load()
+	before := machine.Load()
 	if err := r.warmUp(ctx); err != nil {
 		return err
 	}
@@ -103,7 +105,7 @@ func (r runner) warmUp(ctx context.Context) error {
 
 // report measures.
 func (r runner) report(ctx context.Context) (report, error) {
-	out := report{scale: r.scale, about: machine(), began: time.Now(), command: command(os.Args[1:])}
+	out := report{scale: r.scale, about: about(), began: time.Now(), command: command(os.Args[1:])}
 	for _, b := range r.backends {
 		lines, err := b.about(ctx)
 		if err != nil {

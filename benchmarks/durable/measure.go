@@ -7,6 +7,9 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/postlude/postlude/benchmarks/internal/figures"
+	"github.com/postlude/postlude/benchmarks/internal/machine"
 )
 
 // warmUp is how many jobs go through a session before its measurement of n: they open its
@@ -19,12 +22,12 @@ type meter struct {
 	cpu   time.Duration
 }
 
-func begin() meter { return meter{time.Now(), cpuTime()} }
+func begin() meter { return meter{time.Now(), machine.CPUTime()} }
 
 // per returns jobs/s, and microseconds of CPU per job.
 func (m meter) per(jobs int) []float64 {
 	n := float64(jobs)
-	return []float64{n / time.Since(m.began).Seconds(), (cpuTime() - m.cpu).Seconds() * 1e6 / n}
+	return []float64{n / time.Since(m.began).Seconds(), (machine.CPUTime() - m.cpu).Seconds() * 1e6 / n}
 }
 
 // inserting measures n jobs that goroutines enqueue one by one.
@@ -132,7 +135,7 @@ func lagging(rate int, span time.Duration) func(context.Context, queue) ([]float
 			return nil, err
 		}
 		lags := t.lags(rate)
-		return []float64{millis(percentile(lags, 50)), millis(percentile(lags, 99))}, nil
+		return []float64{millis(figures.Percentile(lags, 50)), millis(figures.Percentile(lags, 99))}, nil
 	}
 }
 
@@ -159,11 +162,6 @@ func (t *tally) lags(rate int) []time.Duration {
 	}
 	slices.Sort(all)
 	return all
-}
-
-// percentile is the smallest that p of a hundred do not exceed.
-func percentile(sorted []time.Duration, p int) time.Duration {
-	return sorted[max(0, (len(sorted)*p+99)/100-1)]
 }
 
 func millis(d time.Duration) float64 { return d.Seconds() * 1000 }

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"runtime"
 	"time"
+
+	"github.com/postlude/postlude/benchmarks/internal/machine"
 )
 
 // scale is how much is measured.
@@ -85,7 +87,7 @@ type runner struct {
 func (r runner) run(ctx context.Context) (out results, loads []float64, err error) {
 	out = results{}
 	for round := range r.rounds {
-		loads = append(loads, load())
+		loads = append(loads, machine.Load())
 		for _, b := range r.backends {
 			for _, m := range r.measurements() {
 				for _, i := range rand.Perm(len(m.variants)) {
@@ -103,7 +105,7 @@ func (r runner) run(ctx context.Context) (out results, loads []float64, err erro
 			}
 		}
 	}
-	return out, append(loads, load()), nil
+	return out, append(loads, machine.Load()), nil
 }
 
 // once makes one measurement, on a database of its own.

@@ -14,6 +14,8 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 
 	"github.com/postlude/postlude/runtime/durable/riverdurable"
+
+	"github.com/postlude/postlude/benchmarks/internal/machine"
 )
 
 // postgresServer makes a database for each queue.
@@ -48,7 +50,7 @@ func (p *postgresServer) about(ctx context.Context) ([]string, error) {
 		note = "; so commits don't wait for the disk, and what Postlude adds counts for more than in production"
 	}
 	return []string{fmt.Sprintf("PostgreSQL %s (pgx %s, %d connections at most): fsync=%s, synchronous_commit=%s, shared_buffers=%s%s",
-		version, moduleVersion("github.com/jackc/pgx/v5"), postgresConns, fsync, commit, buffers, note)}, err
+		version, machine.Version("github.com/jackc/pgx/v5"), postgresConns, fsync, commit, buffers, note)}, err
 }
 
 func (p *postgresServer) open(ctx context.Context, v variant) (queue, error) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/postlude/postlude/benchmarks/internal/figures"
 )
 
 // report is what came of a run.
@@ -23,14 +25,14 @@ type report struct {
 type comparison struct {
 	backend, measurement string
 	figure
-	defaults, same, postlude spread // of absolute values; defaults is zero where it has none
-	ratio                    spread // of Postlude to same
+	defaults, same, postlude figures.Spread // of absolute values; defaults is zero where it has none
+	ratio                    figures.Spread // of Postlude to same
 	rounds                   int
 }
 
 // met tells whether the target is; true if there is none.
 func (c comparison) met() bool {
-	return (c.atLeast == 0 || c.ratio.median >= c.atLeast) && (c.atMost == 0 || c.ratio.median <= c.atMost)
+	return (c.atLeast == 0 || c.ratio.Median >= c.atLeast) && (c.atMost == 0 || c.ratio.Median <= c.atMost)
 }
 
 func (c comparison) target() string {
@@ -60,11 +62,11 @@ func (r report) comparisons(backend string) []comparison {
 		}
 		for i, f := range m.figures {
 			same, ours := column(of(riverSame), i), column(of(postludeFull), i)
-			paired := ratios(ours, same)
+			paired := figures.Ratios(ours, same)
 			out = append(out, comparison{
 				backend: backend, measurement: m.name, figure: f, rounds: len(paired),
-				defaults: spreadOf(column(of(riverDefaults), i)), same: spreadOf(same), postlude: spreadOf(ours),
-				ratio: spreadOf(paired),
+				defaults: figures.SpreadOf(column(of(riverDefaults), i)), same: figures.SpreadOf(same), postlude: figures.SpreadOf(ours),
+				ratio: figures.SpreadOf(paired),
 			})
 		}
 	}
@@ -75,15 +77,15 @@ func (r report) comparisons(backend string) []comparison {
 func (r report) tables() string {
 	var b strings.Builder
 	for _, backend := range r.backends {
-		t := table{head: []string{backend, "", riverDefaults.name, riverSame.name, postludeFull.name, "ratio", "lowest – highest", "target"}}
+		t := figures.Table{Head: []string{backend, "", riverDefaults.name, riverSame.name, postludeFull.name, "ratio", "lowest – highest", "target"}}
 		for _, c := range r.comparisons(backend) {
 			span, ratio := "", ""
 			if c.rounds > 0 {
-				span, ratio = fmt.Sprintf("%.2f – %.2f", c.ratio.low, c.ratio.high), fmt.Sprintf("%.2f", c.ratio.median)
+				span, ratio = fmt.Sprintf("%.2f – %.2f", c.ratio.Low, c.ratio.High), fmt.Sprintf("%.2f", c.ratio.Median)
 			}
-			t.add(c.measurement, c.unit, orNothing(c.defaults), orNothing(c.same), orNothing(c.postlude), ratio, span, c.target())
+			t.Add(c.measurement, c.unit, orNothing(c.defaults), orNothing(c.same), orNothing(c.postlude), ratio, span, c.target())
 		}
-		if len(t.rows) > 0 {
+		if len(t.Rows) > 0 {
 			b.WriteString(t.String() + "\n")
 		}
 	}
@@ -92,9 +94,9 @@ func (r report) tables() string {
 
 // everyRound has the figures that the medians are of.
 func (r report) everyRound() string {
-	t := table{head: []string{"database", "measurement", "variant"}}
+	t := figures.Table{Head: []string{"database", "measurement", "variant"}}
 	for i := range r.rounds {
-		t.head = append(t.head, fmt.Sprintf("round %d", i+1))
+		t.Head = append(t.Head, fmt.Sprintf("round %d", i+1))
 	}
 	for _, backend := range r.backends {
 		for _, m := range r.measurements() {
@@ -103,9 +105,9 @@ func (r report) everyRound() string {
 					if values := column(r.results[key{backend, m.name, v.name}], i); len(values) > 0 {
 						row := []string{backend, m.name + ", " + f.unit, v.name}
 						for _, value := range values {
-							row = append(row, number(value))
+							row = append(row, figures.Number(value))
 						}
-						t.add(row...)
+						t.Add(row...)
 					}
 				}
 			}
@@ -114,9 +116,18 @@ func (r report) everyRound() string {
 	return t.String()
 }
 
-func orNothing(s spread) string {
-	if s == (spread{}) {
+func orNothing(s figures.Spread) string {
+	if s == (figures.Spread{}) {
 		return ""
 	}
-	return number(s.median)
+	return figures.Number(s.Median)
+}
+
+// column is one figure in all rounds.
+func column(rounds [][]float64, figure int) []float64 {
+	out := make([]float64, len(rounds))
+	for i, values := range rounds {
+		out[i] = values[figure]
+	}
+	return out
 }

@@ -14,6 +14,8 @@ import (
 	_ "modernc.org/sqlite" // the driver of raw River's database
 
 	"github.com/postlude/postlude/runtime/durable/riverdurable"
+
+	"github.com/postlude/postlude/benchmarks/internal/machine"
 )
 
 // sqliteFiles makes a file for each queue.
@@ -37,7 +39,7 @@ func (f sqliteFiles) about(ctx context.Context) (lines []string, err error) {
 	}
 	return []string{
 		fmt.Sprintf("SQLite %s (modernc.org/sqlite %s): WAL, synchronous=FULL, one connection; writing and syncing 4 KB takes the disk %.2f ms",
-			version, moduleVersion("modernc.org/sqlite"), synced.Seconds()*1000),
+			version, machine.Version("modernc.org/sqlite"), synced.Seconds()*1000),
 	}, nil
 }
 

@@ -1,14 +1,14 @@
 //go:build unix
 
-package main
+package machine
 
 import (
 	"syscall"
 	"time"
 )
 
-// cpuTime is what this process has used: SQLite included, a PostgreSQL server not.
-func cpuTime() time.Duration {
+// CPUTime is what this process has used: SQLite included, a PostgreSQL server not.
+func CPUTime() time.Duration {
 	var used syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
 		return 0

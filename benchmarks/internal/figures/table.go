@@ -1,4 +1,4 @@
-package main
+package figures
 
 import (
 	"fmt"
@@ -6,18 +6,19 @@ import (
 	"unicode/utf8"
 )
 
-// table is Markdown that is read as well where it is not rendered.
-type table struct {
-	head []string
-	rows [][]string
+// Table is Markdown that is read as well where it is not rendered.
+type Table struct {
+	Head []string
+	Rows [][]string
 }
 
-func (t *table) add(cells ...string) { t.rows = append(t.rows, cells) }
+// Add a row.
+func (t *Table) Add(cells ...string) { t.Rows = append(t.Rows, cells) }
 
 // String aligns the first column to the left, and all others to the right.
-func (t *table) String() string {
-	widths := make([]int, len(t.head))
-	for _, row := range append([][]string{t.head}, t.rows...) {
+func (t *Table) String() string {
+	widths := make([]int, len(t.Head))
+	for _, row := range append([][]string{t.Head}, t.Rows...) {
 		for i, cell := range row {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell), 2)
 		}
@@ -33,21 +34,21 @@ func (t *table) String() string {
 		}
 		b.WriteString("|\n")
 	}
-	line(t.head)
+	line(t.Head)
 	rule := make([]string, len(widths))
 	for i, w := range widths {
 		rule[i] = strings.Repeat("-", w-1) + ":"
 	}
 	rule[0] = strings.Repeat("-", widths[0])
 	line(rule)
-	for _, row := range t.rows {
+	for _, row := range t.Rows {
 		line(row)
 	}
 	return b.String()
 }
 
-// number has three digits that count, at least.
-func number(v float64) string {
+// Number has three digits that count, at least.
+func Number(v float64) string {
 	switch {
 	case v >= 1000:
 		whole := fmt.Sprintf("%.0f", v)
