@@ -52,6 +52,8 @@ type Contender interface {
 // Kind is a way to run tasks.
 type Kind struct {
 	Name string
+	// Observes tells that there are spans, records and metrics.
+	Observes bool
 	// Log is whose JSON handler writes the records.
 	Log Log
 	// Blocks tells that Submit waits for a free worker: there is no queue.
@@ -66,13 +68,13 @@ const ByHand = "by hand, goroutine each"
 
 // Observed are the kinds that observe the task.
 var Observed = []Kind{
-	{Name: ByHand, Unbounded: true, New: observed(goroutines)},
-	{Name: "by hand, semaphore", New: observed(semaphore)},
-	{Name: "by hand, on ants", Blocks: true, New: observed(antsPool)},
-	{Name: "by hand, on pond", New: observed(pondPool)},
-	{Name: "by hand, on conc", Blocks: true, New: observed(concPool)},
-	{Name: "Postlude, slog.JSONHandler", New: newPostlude},
-	{Name: "Postlude, its JSON handler", Log: OurLog, New: newPostlude},
+	{Observes: true, Name: ByHand, Unbounded: true, New: observed(goroutines)},
+	{Observes: true, Name: "by hand, semaphore", New: observed(semaphore)},
+	{Observes: true, Name: "by hand, on ants", Blocks: true, New: observed(antsPool)},
+	{Observes: true, Name: "by hand, on pond", New: observed(pondPool)},
+	{Observes: true, Name: "by hand, on conc", Blocks: true, New: observed(concPool)},
+	{Observes: true, Name: "Postlude, slog.JSONHandler", New: newPostlude},
+	{Observes: true, Name: "Postlude, its JSON handler", Log: OurLog, New: newPostlude},
 }
 
 // Bare are the kinds that only run it: what scheduling alone costs.
