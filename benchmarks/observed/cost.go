@@ -28,7 +28,11 @@ const inFlight = 64
 // cost measures what a task costs when nothing else is to be done: from the first that is
 // scheduled until the last span was exported.
 func cost(ctx context.Context, s spec) (values, error) {
-	all, err := newLoad(s)
+	return costOf(ctx, s, func(context.Context, contend.Receipt) error { return nil })
+}
+
+func costOf(ctx context.Context, s spec, body contend.Body) (values, error) {
+	all, err := newLoad(s, body)
 	if err != nil {
 		return nil, err
 	}
@@ -74,13 +78,12 @@ type load struct {
 	slots chan struct{}
 }
 
-func newLoad(s spec) (*load, error) {
+func newLoad(s spec, body contend.Body) (*load, error) {
 	l := &load{submitters: s.Submitters, slots: make(chan struct{}, inFlight*s.Submitters)}
 	kind, err := s.kind()
 	if err != nil {
 		return nil, err
 	}
-	body := func(context.Context, contend.Receipt) error { return nil }
 	if !kind.Observes {
 		body = func(context.Context, contend.Receipt) error { <-l.slots; return nil }
 	}
@@ -107,7 +110,7 @@ func (l *load) run(ctx context.Context, n int) error {
 			defer end()
 			for k := i; k < n && faults[i] == nil; k += l.submitters {
 				l.slots <- struct{}{}
-				faults[i] = l.Submit(request, contend.Receipt{Order: "o-17", Cents: k})
+				faults[i] = l.Submit(request, receipt(k))
 			}
 		})
 	}

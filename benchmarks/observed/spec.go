@@ -21,7 +21,6 @@ type spec struct {
 	Rate       int  `json:",omitempty"` // tasks per second
 	Own        bool `json:",omitempty"` // each task is of a request of its own
 	Lean       bool `json:",omitempty"` // Postlude's LeanContext
-	Delayed    bool `json:",omitempty"` // Postlude's Delay
 	Drops      bool `json:",omitempty"` // the batch processor may drop spans
 	NoLog      bool `json:",omitempty"` // no records
 }
@@ -32,7 +31,8 @@ type values map[string]float64
 // measurements are what a process can be asked for.
 func measurements() map[string]func(context.Context, spec) (values, error) {
 	return map[string]func(context.Context, spec) (values, error){
-		costName: cost,
+		costName: cost, queuedName: queued, waitingName: waiting, delayedName: delayed,
+		retriesName: retries, failuresName: failures, pacedName: paced,
 	}
 }
 
@@ -66,7 +66,7 @@ func (s spec) String() string {
 	for _, part := range []struct {
 		on   bool
 		name string
-	}{{s.Own, "own"}, {s.Lean, "lean"}, {s.Delayed, "delayed"}, {s.Drops, "drops"}} {
+	}{{s.Own, "own"}, {s.Lean, "lean"}, {s.Drops, "drops"}} {
 		if part.on {
 			text += "/" + part.name
 		}
@@ -85,7 +85,7 @@ func (s spec) start(body contend.Body, w io.Writer) (contend.Contender, *contend
 		log = contend.NoLog
 	}
 	tel := contend.NewTelemetry(contend.TelemetryConfig{Sampling: s.Sampling, Log: log, Output: w, Drops: s.Drops})
-	out, err := kind.New(contend.Config{Telemetry: tel, Body: body, Workers: s.Workers})
+	out, err := kind.New(contend.Config{Telemetry: tel, Body: body, Workers: s.Workers, Handlers: s.Measure == failuresName, Lean: s.Lean})
 	return out, tel, err
 }
 

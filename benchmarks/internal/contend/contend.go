@@ -30,9 +30,10 @@ type Body func(context.Context, Receipt) error
 type Config struct {
 	Telemetry *Telemetry // nil for bare contenders
 	Body      Body
-	Workers   int // tasks that run at once, where there is a bound; 0: Postlude's default
-	Queue     int // tasks that Postlude admits; 0: more than any benchmark has
-	Handlers  bool
+	Workers   int  // tasks that run at once, where there is a bound; 0: Postlude's default
+	Queue     int  // tasks that Postlude admits; 0: more than any benchmark has
+	Handlers  bool // three that are asked about a failure, two of them for other errors
+	Lean      bool // Postlude's tasks have LeanContext
 }
 
 func (c Config) workers() int { return cmp.Or(c.Workers, postlude.DefaultWorkers) }

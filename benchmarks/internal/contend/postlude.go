@@ -29,6 +29,9 @@ func NewPostlude(c Config, cfg postlude.Config, opts ...postlude.TaskOption) (*P
 			postlude.HandlerFunc("rest", func(context.Context, *postlude.Failure) postlude.Verdict { return postlude.Handled }),
 		))
 	}
+	if c.Lean {
+		opts = append(opts, postlude.LeanContext())
+	}
 	rt, err := postlude.New(cfg)
 	return &Postlude{rt, postlude.Define(TaskName, c.Body, opts...)}, err
 }
