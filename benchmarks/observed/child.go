@@ -20,13 +20,19 @@ import (
 // childArg makes a process a child. What it is to measure comes after it.
 const childArg = "measure-one"
 
-// asChild makes one measurement, if args say so, and prints what came of it. It returns
-// false in the process that the user started.
+// asChild makes one measurement, if args say so, and prints what came of it, or serves one. It
+// returns false in the process that the user started.
 func asChild(args []string) bool {
-	if len(args) < 3 || args[1] != childArg {
+	var err error
+	switch {
+	case len(args) > 2 && args[1] == childArg:
+		err = measureOne(args[2], args[3:])
+	case len(args) > 2 && args[1] == serveArg:
+		err = serve(args[2])
+	default:
 		return false
 	}
-	if err := measureOne(args[2], args[3:]); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -76,7 +76,7 @@ func queued(ctx context.Context, s spec) (values, error) {
 	from.end()
 	err = tel.Flush(ctx)
 	drain := time.Since(began)
-	if !s.Drops && !s.Own { // requests have attempts of no task, and spans that are dropped are what is looked for
+	if !s.Drops {
 		err = errors.Join(err, tel.Check(ctx, s.N+busyWorkers))
 	}
 	lost := s.N + busyWorkers - tel.Exported()

@@ -33,6 +33,7 @@ func measurements() map[string]func(context.Context, spec) (values, error) {
 	return map[string]func(context.Context, spec) (values, error){
 		costName: cost, queuedName: queued, waitingName: waiting, delayedName: delayed,
 		retriesName: retries, failuresName: failures, pacedName: paced,
+		httpName: overHTTP,
 	}
 }
 
