@@ -85,9 +85,10 @@ func queued(ctx context.Context, s spec) (values, error) {
 	}
 	n := float64(s.N)
 	out := values{
-		memoryPerTask: max(0, held/n), submitPerTask: micros(submitting) / n, goroutinesNow: float64(goroutines),
-		drainPerTask: micros(drain) / n, drainSeconds: drain.Seconds(),
+		submitPerTask: micros(submitting) / n, goroutinesNow: float64(goroutines),
+		drainPerTask: micros(drain) / (n + busyWorkers), drainSeconds: drain.Seconds(),
 	}
+	out.memory(held, s.N)
 	if s.Sampling == contend.Sampled {
 		out[spansLost] = float64(lost)
 	}
@@ -123,8 +124,9 @@ func waiting(ctx context.Context, s spec) (values, error) {
 	if err := errors.Join(tel.Flush(ctx), tel.Check(ctx, s.N), c.Close(), tel.Close(ctx)); err != nil {
 		return nil, err
 	}
-	n := float64(s.N)
-	return values{memoryPerTask: max(0, held/n), submitPerTask: micros(submitting) / n}, nil
+	out := values{submitPerTask: micros(submitting) / float64(s.N)}
+	out.memory(held, s.N)
+	return out, nil
 }
 
 // delayed measures what Postlude's tasks hold that wait for a time: a lean context is
@@ -150,6 +152,14 @@ func delayed(ctx context.Context, s spec) (values, error) {
 	if err == nil && report.Dropped != s.N {
 		err = fmt.Errorf("%d of %d tasks were dropped", report.Dropped, s.N)
 	}
-	n := float64(s.N)
-	return values{memoryPerTask: max(0, held/n), submitPerTask: micros(submitting) / n}, errors.Join(err, tel.Close(ctx))
+	out := values{submitPerTask: micros(submitting) / float64(s.N)}
+	out.memory(held, s.N)
+	return out, errors.Join(err, tel.Close(ctx))
+}
+
+// memory adds what n tasks hold, unless it is less than what comes and goes by itself.
+func (v values) memory(held float64, n int) {
+	if held >= 64<<10 {
+		v[memoryPerTask] = held / float64(n)
+	}
 }

@@ -38,7 +38,7 @@ func measurements() map[string]func(context.Context, spec) (values, error) {
 }
 
 // patience is how long one measurement may take, before it is taken for stuck.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 func (s spec) measure(ctx context.Context) (values, error) {
 	m, ok := measurements()[s.Measure]
