@@ -14,7 +14,7 @@ type spec struct {
 	Measure    string
 	Kind       string
 	Sampling   contend.Sampling
-	Workers    int  `json:",omitempty"` // where there is a bound; 0: Postlude's default
+	Workers    int  `json:",omitempty"` // where there is a bound; 0: the contender's own
 	Submitters int  `json:",omitempty"`
 	N          int  `json:",omitempty"` // tasks
 	Percent    int  `json:",omitempty"` // of them that fail

@@ -20,7 +20,7 @@ func newPostlude(c Config) (Contender, error) { return NewPostlude(c, postlude.C
 
 // NewPostlude makes one whose further config is cfg, and whose task has options.
 func NewPostlude(c Config, cfg postlude.Config, opts ...postlude.TaskOption) (*Postlude, error) {
-	cfg.Workers, cfg.Queue = c.workers(), cmp.Or(c.Queue, 1<<22)
+	cfg.Workers, cfg.Queue = c.Workers, cmp.Or(c.Queue, 1<<22)
 	cfg.Logger, cfg.TracerProvider, cfg.MeterProvider = c.Telemetry.Logger, c.Telemetry.Tracers, c.Telemetry.Meters
 	if c.Handlers {
 		cfg.Defaults = append(cfg.Defaults, postlude.OnError(
