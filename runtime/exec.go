@@ -85,6 +85,9 @@ func (rt *Runtime) run(w *worker) {
 	a.begin()
 	a.call()
 	rt.conclude(w)
+	if w.freed = 0; a.failure == nil { // what came after a success took no time
+		w.freed = rt.queue.when(a.end)
+	}
 }
 
 // conclude goes on after the function, or where a goroutine died. A stage that killed

@@ -35,11 +35,14 @@ type queue struct {
 	backlog fifo   // ready, while all workers are busy
 	timers  timers // delayed and retrying
 	workers int
-	idle    []*worker // parked, the longest first; not empty only while backlog is empty
-	reaper  *time.Timer
-	closed  bool          // no more admission
-	stopped bool          // no worker waits for more
-	emptied chan struct{} // closed when no task is admitted; nil: nobody waits for that
+	idle    []*worker // parked, the longest first
+	// summoned: a worker was called for the backlog, and has not come yet. As long as there
+	// is a backlog, one is, or none can be.
+	summoned bool
+	reaper   *time.Timer
+	closed   bool          // no more admission
+	stopped  bool          // no worker waits for more
+	emptied  chan struct{} // closed when no task is admitted; nil: nobody waits for that
 }
 
 func newQueue(workers, slots int, run func(*worker)) *queue {
@@ -197,47 +200,77 @@ func (q *queue) find(id [16]byte) (found *task) {
 	return found
 }
 
-// waits tells whether t is ready and has no worker.
+// waits tells whether t is ready, and no worker is free to take it.
 func (q *queue) waits(t *task) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return t.state == ready
+	return t.state == ready && !q.summoned && len(q.idle) == 0 && q.workers >= q.limit+q.extra
 }
 
 // due is called by the timers when tasks are due.
 func (q *queue) due() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	now := q.now()
 	for _, t := range q.timers.expired() {
-		q.readyLocked(t, q.now())
+		q.readyLocked(t, now)
 	}
 	q.timers.arm()
 }
 
-// readyLocked hands t to an idle worker or a new one, or lets it wait for one. One that an
-// engine delivered does not wait: it is this process's as long as it is here, and the
-// engine, which bounds how many there are, can't know that they don't run.
+// readyLocked lines t up for the workers. One that an engine delivered does not wait: it
+// is this process's as long as it is here, and the engine, which bounds how many there
+// are, can't know that they don't run.
 func (q *queue) readyLocked(t *task, now int64) {
 	retry := t.state == retrying
-	if t.in != nil {
-		q.extra++
-	}
 	t.state, t.readyAt = ready, now
-	if n := len(q.idle); n > 0 {
-		w := q.idle[n-1] // the one that ran last: its stack is warm
-		q.idle = q.idle[:n-1]
-		q.takeLocked(t, retry, t.readyAt)
+	if t.in == nil {
+		t.again = retry
+		q.backlog.push(t)
+		q.summonLocked()
+		return
+	}
+	q.extra++
+	q.takeLocked(t, retry, now)
+	if w := q.unparkLocked(); w != nil {
 		w.next <- t // has room for one, so this never blocks
 		return
 	}
-	if q.workers < q.limit+q.extra || t.in != nil {
-		q.workers++
-		q.takeLocked(t, retry, t.readyAt)
-		go q.run(newWorker(t))
+	q.workers++
+	go q.run(&worker{next: make(chan *task, 1), task: t})
+}
+
+// summonLocked has a worker come for the backlog, an idle one or a new one. One comes at a
+// time, and has the next one come if there is more: so a burst of small tasks is worked
+// off by the few that are awake, and a waiting task never waits for one that sleeps.
+func (q *queue) summonLocked() {
+	if q.summoned || q.backlog.count == 0 {
 		return
 	}
-	t.again = retry
-	q.backlog.push(t)
+	if w := q.unparkLocked(); w != nil {
+		q.summoned, w.summoned = true, true
+		w.next <- look
+		return
+	}
+	if q.workers < q.limit+q.extra {
+		q.summoned = true
+		q.workers++
+		go q.run(&worker{next: make(chan *task, 1), summoned: true})
+	}
+}
+
+// look is what a worker is given that is to look at the backlog.
+var look = new(task)
+
+// unparkLocked returns the idle worker that ran last, whose stack is warm; nil if none is.
+func (q *queue) unparkLocked() *worker {
+	n := len(q.idle)
+	if n == 0 {
+		return nil
+	}
+	w := q.idle[n-1]
+	q.idle = q.idle[:n-1]
+	return w
 }
 
 // takeLocked marks t as running.
@@ -256,30 +289,46 @@ func (q *queue) takeLocked(t *task, retry bool, now int64) {
 // next returns the task that w runs next. It blocks until there is one; nil tells w
 // to end.
 func (q *queue) next(w *worker) *task {
+	for {
+		t, wait := q.tryNext(w)
+		if !wait {
+			return t
+		}
+		if t := <-w.next; t != look {
+			return t
+		}
+		w.freed = 0
+	}
+}
+
+// tryNext is next without the waiting: w is parked if it has to.
+func (q *queue) tryNext(w *worker) (t *task, wait bool) {
 	q.mu.Lock()
+	defer q.mu.Unlock()
+	if w.summoned {
+		q.summoned, w.summoned = false, false
+	}
+	defer q.summonLocked()
 	if q.workers > q.limit+q.extra { // it was there for one that an engine delivered
 		q.workers--
-		q.mu.Unlock()
-		return nil
+		return nil, false
+	}
+	if w.freed == 0 {
+		w.freed = q.now()
 	}
 	for t := q.backlog.pop(); t != nil; t = q.backlog.pop() {
-		if t.state != ready { // settled while it waited
-			continue
+		if t.state == ready { // or it was settled while it waited
+			q.takeLocked(t, t.again, w.freed)
+			return t, false
 		}
-		q.takeLocked(t, t.again, q.now())
-		q.mu.Unlock()
-		return t
 	}
 	if q.stopped {
 		q.workers--
-		q.mu.Unlock()
-		return nil
+		return nil, false
 	}
-	w.since = q.now()
 	q.idle = append(q.idle, w)
 	q.armReaperLocked()
-	q.mu.Unlock()
-	return <-w.next
+	return nil, true
 }
 
 // settle gives a running task its fate, publishes its error and frees its slot, in one

@@ -13,14 +13,11 @@ const idleTime = 10 * time.Second
 // worker is a goroutine that runs one task after another. It is long-lived because a
 // new goroutine pays for the growth of its stack again.
 type worker struct {
-	next  chan *task // has room for one
-	task  *task      // the one it runs
-	now   *attempt   // of that task
-	since int64      // when it was parked
-}
-
-func newWorker(t *task) *worker {
-	return &worker{next: make(chan *task, 1), task: t}
+	next     chan *task // has room for one
+	task     *task      // the one it runs
+	now      *attempt   // of that task
+	freed    int64      // when it was done with the last one; 0: now
+	summoned bool       // guarded by the queue's lock
 }
 
 // work is the life of a worker. It ends when the queue has no more for it. The queue
@@ -33,12 +30,17 @@ func (rt *Runtime) work(w *worker) {
 			go rt.revive(w)
 		}
 	}()
-	for w.task != nil {
+	for w.task != nil || rt.take(w) {
 		rt.run(w)
-		w.task = nil // an idle worker holds on to nothing
-		w.task = rt.queue.next(w)
+		w.task = nil
 	}
 	finished = true
+}
+
+// take gives w its next task. It reports false if there will be none.
+func (rt *Runtime) take(w *worker) bool {
+	w.task = rt.queue.next(w)
+	return w.task != nil
 }
 
 // revive continues the work of w on a new goroutine: first the attempt that the old
@@ -53,8 +55,7 @@ func (rt *Runtime) revive(w *worker) {
 	if w.now != nil {
 		rt.conclude(w)
 	}
-	w.task = nil
-	w.task = rt.queue.next(w)
+	w.task, w.freed = nil, 0
 	finished = true
 	rt.work(w)
 }
@@ -75,12 +76,12 @@ func (q *queue) reap() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	old := 0
-	for old < len(q.idle) && q.now()-q.idle[old].since >= int64(idleTime) {
+	for old < len(q.idle) && q.now()-q.idle[old].freed >= int64(idleTime) {
 		old++
 	}
 	q.endLocked(old)
 	if len(q.idle) > 0 {
-		q.reaper.Reset(idleTime - time.Duration(q.now()-q.idle[0].since))
+		q.reaper.Reset(idleTime - time.Duration(q.now()-q.idle[0].freed))
 	}
 }
 
