@@ -46,7 +46,7 @@ func (a *attempt) tell(c conclusion) {
 		a.addLink(a.past.span)
 	}
 	shown := a.text()
-	kvs := append(make([]attribute.KeyValue, 0, 12),
+	kvs := append(make([]attribute.KeyValue, 0, 5+len(a.set.attrs)), // what a success has
 		attribute.String(taskconv.TaskID, shown.id),
 		attribute.Int(taskconv.TaskAttempt, a.number),
 		attribute.Float64(taskconv.TaskQueueDelay, a.queued.Seconds()),
