@@ -80,7 +80,7 @@ var layers = []layer{
 	},
 	{
 		pkgs: "dashboards/...",
-		may:  []string{"internal/...", "runtime/taskconv", "runtime", "dashboards/..."},
+		may:  []string{"internal/...", "runtime/taskconv", "runtime/durable", "runtime", "dashboards/..."},
 		why:  "dashboards look at the runtime from above",
 	},
 	{pkgs: "examples/...", may: []string{"..."}},

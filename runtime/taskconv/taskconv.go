@@ -113,6 +113,17 @@ const (
 	LogEnqueued   = "runtime.enqueued"
 	LogRequeued   = "runtime.requeued"
 	LogElapsedMS  = "runtime.elapsed_ms" // milliseconds, float
+
+	// Of taskz.action: what a person did to a task, or tried to.
+	LogAction       = "action.name"
+	LogActionWho    = "action.who"
+	LogActionResult = "action.result"
+)
+
+// Values of action.result, besides those that tell what was done.
+const (
+	ActionRefused = "refused" // not authorized
+	ActionFailed  = "failed"
 )
 
 // Values of the log key event.
@@ -130,6 +141,7 @@ const (
 	EventHandlerFailed = "task.handler_failed"
 	EventShutdown      = "runtime.shutdown"
 	EventWarning       = "runtime.warning"
+	EventAction        = "taskz.action" // somebody acted on a task through the page
 )
 
 // Metric names. Histograms are in seconds, the rest counts tasks or attempts.
