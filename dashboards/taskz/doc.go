@@ -1,0 +1,2 @@
+// Package taskz is a live page about the tasks of a runtime.
+package taskz
