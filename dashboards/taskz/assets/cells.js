@@ -30,7 +30,17 @@ export const number = (value, format, severe) => (cell) => (row) => {
 
 export const message = (row) => (row.error_type ? `${row.error_type}: ${row.message}` : row.message);
 
-// trace leads to where the trace can be looked at, if that is known.
+// messageCell shows the error's type and, of its message, two lines.
+export const messageCell = (type, text) => (cell) => {
+  const [kind, words] = [el('b'), el('span')];
+  cell.append(el('div', { class: 'clip' }, kind, ' ', words));
+  return (row) => {
+    setText(kind, type(row));
+    setText(words, text(row));
+  };
+};
+
+// traceLink leads to where the trace can be looked at, if that is known.
 export function traceLink(row, text) {
   const href = webURL(row.trace_url);
   if (href) return el('a', { class: 'trace', href, target: '_blank', rel: 'noopener noreferrer', text });

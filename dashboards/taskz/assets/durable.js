@@ -2,7 +2,7 @@
 import { el, setAttr, setText } from './dom.js';
 import { Table } from './table.js';
 import { count, ago, clock, span, none } from './format.js';
-import { link, message, number, traceLink } from './cells.js';
+import { link, message, messageCell, number, traceLink } from './cells.js';
 import { discardButton, notice, retryLetterButton } from './actions.js';
 import { matches, filtered } from './filter.js';
 import { context } from './context.js';
@@ -28,7 +28,7 @@ const letters = () => new Table({
     { id: 'failed_at', label: 'Failed', class: 'num', by: (l) => Date.parse(l.failed), make: (cell) => (l) => { cell.title = clock(l.failed); setText(cell, ago(context.now - Date.parse(l.failed))); } },
     { id: 'lqueue', label: 'Queue', class: 'wide', by: (l) => l.queue, text: (l) => l.queue },
     { id: 'lattempt', label: 'Attempt', class: 'num wide', by: (l) => l.attempt, text: (l) => count(l.attempt) },
-    { id: 'lerror', label: 'Error', class: 'message', by: (l) => l.error_type, text: message },
+    { id: 'lerror', label: 'Error', class: 'message', by: (l) => l.error_type, make: messageCell((l) => l.error_type, (l) => l.message) },
     { id: 'ltrace', label: 'Trace', class: 'wide', make: (cell, l) => { cell.append(traceLink(l, 'Trace') ?? l.trace_id.slice(0, 8)); } },
     { id: 'act', label: '', class: 'act', make: (cell, l) => { if (context.actions) cell.append(retryLetterButton(l.id, () => forget(l.id)), discardButton(l.id, () => forget(l.id))); } },
   ],

@@ -27,7 +27,9 @@ function offer(select, values, chosen) {
 // showFilters makes the controls fit the list and the view.
 export function showFilters(states, types) {
   offer(byId('state'), states, view.state);
-  offer(byId('type'), types, view.type);
+  offer(byId('type'), types ?? [], view.type);
+  setAttr(byId('state').parentNode, 'hidden', !states.length);
+  setAttr(byId('type').parentNode, 'hidden', !types);
   setAttr(byId('clear'), 'hidden', !filtered());
   const search = byId('search');
   if (search.value !== view.q && document.activeElement !== search) search.value = view.q;

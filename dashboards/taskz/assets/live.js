@@ -2,7 +2,7 @@
 import { setText } from './dom.js';
 import { Table } from './table.js';
 import { count, duration, span, clock, none } from './format.js';
-import { link } from './cells.js';
+import { link, messageCell } from './cells.js';
 import { cancelButton, retryNowButton } from './actions.js';
 import { matches } from './filter.js';
 import { context } from './context.js';
@@ -51,7 +51,7 @@ export const backoff = {
       ...taskColumns.slice(0, 1),
       { id: 'due', label: 'Due in', class: 'num', by: (t) => t.due_in_ms, make: (cell, t) => { cell.title = clock(t.due); return (row) => { cell.title = clock(row.due); setText(cell, row.due_in_ms > 0 ? span(row.due_in_ms) : 'now'); }; } },
       ...taskColumns.slice(1),
-      { id: 'error', label: 'Last error', class: 'message', by: (t) => t.message, text: (t) => t.message },
+      { id: 'error', label: 'Last error', class: 'message', by: (t) => t.message, make: messageCell(() => '', (t) => t.message) },
       { id: 'act', label: '', class: 'act', make: actionCell((t) => [retryNowButton(t.id), cancelButton(t.id)]) },
     ],
   }),

@@ -77,4 +77,5 @@ export function updatePanel(s) {
   panels[now].update(s);
 }
 
-const typesOf = (list, s) => (list.types?.(s) ?? s.failures.map((f) => f.error_type)).filter(Boolean).sort();
+// typesOf is what the filter offers; null for lists that know no error types.
+const typesOf = (list, s) => list.types?.(s).filter(Boolean).sort() ?? null;

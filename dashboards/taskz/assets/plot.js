@@ -1,40 +1,54 @@
 // Small plots: an SVG that is stretched to its place, and labels around it in HTML, which
 // are not.
 import { el, svg, setText } from './dom.js';
-import { maxPoints, times } from './series.js';
+import { maxPoints, stepMS, times } from './series.js';
 import { clock } from './format.js';
 
 const width = 720;
 
-// x puts the newest point at the right edge, however few there are.
-const x = (i, n) => width - ((n - 1 - i) * width) / (maxPoints - 1);
+// How many points are shown: what there is, but not so few that they look like more.
+const shown = () => Math.min(maxPoints, Math.max(37, times.length));
+
+// x puts the newest point at the right edge.
+const x = (i, n) => width - ((n - 1 - i) * width) / (shown() - 1);
+const y = (v, top, height) => height - 1 - ((height - 2) * v) / top;
 
 // line is a path through the values; a null interrupts it.
 function line(values, top, height) {
   let d = '';
   let pen = false;
   values.forEach((v, i) => {
-    if (v == null) {
-      pen = false;
-      return;
-    }
-    const y = height - 1 - ((height - 2) * v) / top;
-    d += pen ? `L${x(i, values.length).toFixed(1)} ${y.toFixed(1)}` : `M${x(i, values.length).toFixed(1)} ${y.toFixed(1)}h0.1`;
-    pen = true;
+    if (v != null) d += `${pen ? 'L' : 'M'}${x(i, values.length).toFixed(1)} ${y(v, top, height).toFixed(1)}${pen ? '' : 'h.1'}`;
+    pen = v != null;
   });
   return d;
 }
 
-// area is the same down to zero.
+// area is what is below the values, which have no null.
 function area(values, top, height) {
-  if (values.length < 2) return '';
-  return `M${x(0, values.length).toFixed(1)} ${height}${line(values, top, height).replace(/^M(\S+ \S+?)h0\.1/, 'L$1')}L${width} ${height}Z`;
+  const n = values.length;
+  if (n < 2) return '';
+  const points = values.map((v, i) => `${x(i, n).toFixed(1)} ${y(v, top, height).toFixed(1)}`);
+  return `M${x(0, n).toFixed(1)} ${height}L${points.join('L')}L${width} ${height}Z`;
 }
+
+// bars show a value that is not zero, however small it is beside the others.
+function bars(values, top, height) {
+  const n = values.length;
+  const step = width / (shown() - 1);
+  return values.map((v, i) => {
+    if (!v) return '';
+    const tall = Math.max(2, (height * v) / top);
+    return `M${(x(i, n) - step / 2).toFixed(1)} ${height}v${-tall.toFixed(1)}h${step.toFixed(1)}v${tall.toFixed(1)}Z`;
+  }).join('');
+}
+
+const shapes = { line, area, bars };
 
 const topOf = (lists) => Math.max(1e-9, ...lists.flat().map((v) => v ?? 0));
 
 function canvas(kind, height, layers) {
-  const paths = layers.map((l) => svg('path', { class: `${l.fill ? 'area' : 'line'} ${l.class}` }));
+  const paths = layers.map((l) => svg('path', { class: `${l.shape} ${l.class}` }));
   const node = svg(
     'svg',
     { class: `plot ${kind}`, viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: 'none', 'aria-hidden': 'true' },
@@ -43,7 +57,7 @@ function canvas(kind, height, layers) {
   const draw = (series) => {
     const top = topOf(layers.map((l) => series[l.column]));
     layers.forEach((l, i) => {
-      const d = (l.fill ? area : line)(series[l.column], top, height);
+      const d = shapes[l.shape](series[l.column], top, height);
       if (paths[i].getAttribute('d') !== d) paths[i].setAttribute('d', d);
     });
     return top;
@@ -52,14 +66,14 @@ function canvas(kind, height, layers) {
 }
 
 export const rateLayers = [
-  { column: 'rate_per_s', class: 'rate', fill: true, label: 'ended' },
-  { column: 'rate_per_s', class: 'rate' },
-  { column: 'failed_per_s', class: 'failed', fill: true, label: 'failed' },
+  { column: 'rate_per_s', class: 'rate', shape: 'area' },
+  { column: 'rate_per_s', class: 'rate', shape: 'line', label: 'ended' },
+  { column: 'failed_per_s', class: 'failed', shape: 'bars', label: 'failed' },
 ];
 export const latencyLayers = [
-  { column: 'p99_ms', class: 'p99', label: 'p99' },
-  { column: 'p95_ms', class: 'p95', label: 'p95' },
-  { column: 'p50_ms', class: 'p50', label: 'p50' },
+  { column: 'p50_ms', class: 'p50', shape: 'line', label: 'p50' },
+  { column: 'p95_ms', class: 'p95', shape: 'line', label: 'p95' },
+  { column: 'p99_ms', class: 'p99', shape: 'line', label: 'p99' },
 ];
 
 // spark is a plot for a row of a table: no labels.
@@ -72,6 +86,7 @@ export function plot(title, layers, format) {
   const values = labels.map(() => el('b'));
   const at = el('span', { class: 'at' });
   const top = el('span', { class: 'top' });
+  const first = el('span');
   const cursor = svg('line', { class: 'cursor', y1: 0, y2: 96, visibility: 'hidden' });
   node.append(cursor);
   const frame = el('div', { class: 'frame' }, node, top);
@@ -81,8 +96,7 @@ export function plot(title, layers, format) {
     el('figcaption', {}, el('span', { class: 'name', text: title }),
       ...labels.map((l, i) => el('span', { class: `key ${l.class}` }, `${l.label} `, values[i])), at),
     frame,
-    el('div', { class: 'axis', 'aria-hidden': 'true' },
-      ...['15 min ago', '10', '5', 'now'].map((text) => el('span', { text }))),
+    el('div', { class: 'axis', 'aria-hidden': 'true' }, first, el('span', { text: 'now' })),
   );
   let series = null;
   let picked = null; // how many points before the newest
@@ -98,7 +112,7 @@ export function plot(title, layers, format) {
   }
   frame.addEventListener('pointermove', (e) => {
     const box = frame.getBoundingClientRect();
-    picked = Math.round((1 - (e.clientX - box.left) / box.width) * (maxPoints - 1));
+    picked = Math.round((1 - (e.clientX - box.left) / box.width) * (shown() - 1));
     if (series) read();
   });
   frame.addEventListener('pointerleave', () => {
@@ -111,6 +125,7 @@ export function plot(title, layers, format) {
       series = of;
       const highest = draw(of);
       setText(top, highest > 1e-9 ? format(highest) : '');
+      setText(first, `${Math.round(((shown() - 1) * stepMS()) / 60e3)} min ago`);
       read();
     },
   };

@@ -4,11 +4,13 @@ const columns = ['rate_per_s', 'failed_per_s', 'p50_ms', 'p95_ms', 'p99_ms'];
 export const maxPoints = 180;
 
 let seq = 0;
+let step = 5000;
 let loading = false;
 let tasks = new Map();
 export let times = [];
 export let overall = blank();
 
+export const stepMS = () => step;
 export const seriesOf = (name) => tasks.get(name) ?? blank();
 
 function blank() {
@@ -50,6 +52,7 @@ export async function load() {
     if (!response.ok) return false;
     const all = await response.json();
     seq = all.seq;
+    step = all.step_ms;
     times = all.times;
     overall = all.overall;
     tasks = new Map(all.tasks.map((t) => [t.name, t]));

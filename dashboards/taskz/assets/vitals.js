@@ -7,7 +7,7 @@ import { overall } from './series.js';
 // A figure has a label, a value, a note, and for what can be full a bar.
 function figure(label, bar) {
   const value = el('dd');
-  const note = el('dd', { class: 'note' });
+  const note = el('dd', { class: 'sub' });
   const meter = bar ? el('meter', { min: 0, max: 1, low: 0.6, high: 0.8, optimum: 0, 'aria-label': label }) : null;
   return {
     node: el('div', { class: 'figure-box' }, el('dt', { text: label }), value, note, meter),

@@ -1,0 +1,11 @@
+// Package page looks at the task page as people do: in a browser, over HTTP, with a
+// runtime that works. There are only tests here.
+package page
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

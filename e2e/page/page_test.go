@@ -1,0 +1,5 @@
+package page
+
+import "net/http"
+
+func anybody(*http.Request) (string, error) { return "ada", nil }
