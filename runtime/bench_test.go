@@ -2,6 +2,7 @@ package postlude_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"sync"
@@ -147,5 +148,27 @@ func BenchmarkRefused(b *testing.B) {
 		if _, err := postlude.Go(ctx, job); err == nil {
 			b.Fatal("admitted")
 		}
+	}
+}
+
+// BenchmarkSnapshot is what the page costs: with as many names as are counted apart.
+func BenchmarkSnapshot(b *testing.B) {
+	for _, names := range []int{20, 1024} {
+		b.Run(fmt.Sprint(names), func(b *testing.B) {
+			rt := benchRuntime(b, nil, postlude.Config{Logger: slog.New(slog.DiscardHandler)})
+			for n := range names {
+				run, err := postlude.Go(rt.Context(b.Context()), postlude.Func(fmt.Sprint("task ", n), func(context.Context) error { return nil }))
+				if err != nil {
+					b.Fatal(err)
+				}
+				<-run.Done()
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if s := rt.Snapshot(); len(s.Tasks) != names {
+					b.Fatalf("%d names", len(s.Tasks))
+				}
+			}
+		})
 	}
 }

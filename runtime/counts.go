@@ -59,9 +59,8 @@ func (q *queue) count(t *task, f fate, n int) {
 	t.series.tally[f] += n
 }
 
-// counts sums the timings up. The caller holds the queue's lock.
-func (st *stats) counts() Counts {
-	var sum tally
+// sum adds the timings up. The caller holds the queue's lock.
+func (st *stats) sum() (sum tally) {
 	for _, s := range st.timings {
 		if s != nil {
 			for f, n := range s.tally {
@@ -69,5 +68,5 @@ func (st *stats) counts() Counts {
 			}
 		}
 	}
-	return sum.counts()
+	return sum
 }

@@ -88,23 +88,39 @@ func (rt *Runtime) Snapshot() Snapshot {
 	rt.mu.Lock()
 	s.Failures, s.Blocked = rt.failures.newestFirst(), rt.blockedLocked()
 	var running, retrying []listed
+	names := make([]named, 0, len(rt.stats))
 	rt.queue.read(func(q *queue) {
 		s.Counts, s.Workers, s.Closing = q.tally.counts(), q.workers, q.closed
 		s.Slots, s.OldestWait = q.live-q.guests, q.oldestWaitLocked()
 		for name, st := range rt.stats {
-			s.Tasks = append(s.Tasks, TaskStats{Name: name, Counts: st.counts(), Retries: st.retries})
+			names = append(names, named{name, st, st.sum(), st.retries})
 		}
 		running, retrying = q.runningLocked(), q.retryingLocked()
 	})
-	stats := maps.Clone(rt.stats)
 	rt.mu.Unlock()
-	for i := range s.Tasks {
-		st := stats[s.Tasks[i].Name]
-		s.Tasks[i].Duration, s.Tasks[i].QueueDelay = st.ran.read(), st.queued.read()
-	}
-	slices.SortFunc(s.Tasks, func(a, b TaskStats) int { return strings.Compare(a.Name, b.Name) })
+	s.Tasks = statsOf(names)
 	s.Busy, s.Backoff = statusOf(running), statusOf(retrying)
 	return s
+}
+
+// named is what is noted of a name under the lock: TaskStats are large, and are filled and
+// sorted after that.
+type named struct {
+	name    string
+	stats   *stats
+	tally   tally
+	retries uint64
+}
+
+func statsOf(names []named) []TaskStats {
+	slices.SortFunc(names, func(a, b named) int { return strings.Compare(a.name, b.name) })
+	tasks := make([]TaskStats, len(names))
+	for i, n := range names {
+		t := &tasks[i]
+		t.Name, t.Counts, t.Retries = n.name, n.tally.counts(), n.retries
+		t.Duration, t.QueueDelay = n.stats.ran.read(), n.stats.queued.read()
+	}
+	return tasks
 }
 
 // listed is what is noted of a task under the lock; its id and its error's text are made
