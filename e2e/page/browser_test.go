@@ -10,7 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // require is the environment variable that makes a missing browser a failure.
@@ -19,16 +21,20 @@ const require = "POSTLUDE_REQUIRE_E2E"
 // patience is how long a test waits for what should be there in a second or two.
 const patience = 15 * time.Second
 
-// startBrowser starts a browser of the test's own. Without one the test is skipped.
-func startBrowser(t *testing.T) context.Context {
+// browser is the one that the tests share; each has its own tab.
+type browser struct {
+	once   sync.Once
+	ctx    context.Context
+	cancel context.CancelFunc
+	err    error
+}
+
+var shared browser
+
+// theBrowser starts the browser when it is first needed. Without one the test is skipped.
+func theBrowser(t *testing.T) context.Context {
 	t.Helper()
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if found, err := exec.LookPath(name); err == nil {
-			path = found
-			break
-		}
-	}
+	path := findBrowser()
 	switch {
 	case path != "":
 	case os.Getenv(require) != "":
@@ -36,22 +42,40 @@ func startBrowser(t *testing.T) context.Context {
 	default:
 		t.Skip("no browser is installed: apt-get install --no-install-recommends chromium")
 	}
+	shared.once.Do(func() { shared.start(path) })
+	if shared.err != nil {
+		t.Fatalf("the browser does not start: %v", shared.err)
+	}
+	return shared.ctx
+}
+
+func findBrowser() string {
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return ""
+}
+
+func (b *browser) start(path string) {
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.WindowSize(1440, 1000))
-	if os.Geteuid() == 0 {
+	if os.Geteuid() == 0 { // Chromium's sandbox refuses root
 		opts = append(opts, chromedp.NoSandbox)
 	}
-	ctx, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
-	t.Cleanup(cancel)
-	ctx, _ = chromedp.NewContext(ctx)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("the browser does not start: %v", err)
+	allocator, cancel := chromedp.NewExecAllocator(context.Background(), opts...)
+	b.ctx, _ = chromedp.NewContext(allocator)
+	b.cancel = func() {
+		_ = chromedp.Cancel(b.ctx) // it waits for the process
+		cancel()
 	}
-	t.Cleanup(func() {
-		if err := chromedp.Cancel(ctx); err != nil {
-			t.Logf("closing the browser: %v", err)
-		}
-	})
-	return ctx
+	b.err = chromedp.Do(b.ctx)
+}
+
+func (b *browser) close() {
+	if b.cancel != nil {
+		b.cancel()
+	}
 }
 
 // tab is a tab of the browser, and what its console was told.
@@ -62,12 +86,12 @@ type tab struct {
 	console []chromedp.ConsoleMessage
 }
 
-// openTab opens an address in a tab of its own. At the end of the test the console has to be
-// empty: no script failed, and nothing was against the Content-Security-Policy. What
-// is about the network is not looked at, if the test said so: it makes that fail.
-func openTab(t *testing.T, browser context.Context, url string, networkFails bool) *tab {
+// openTab opens an address in a tab of its own. At the end of the test the console has to
+// be empty: no script failed, and nothing was against the Content-Security-Policy. What is
+// about the network is not looked at if the test says so, because it makes that fail.
+func openTab(t *testing.T, url string, networkFails bool) *tab {
 	t.Helper()
-	ctx, _ := chromedp.NewContext(browser)
+	ctx, _ := chromedp.NewContext(theBrowser(t))
 	p := &tab{t: t, ctx: ctx}
 	messages := chromedp.Console(ctx)
 	var reading sync.WaitGroup
@@ -149,11 +173,29 @@ func (p *tab) click(selector string) {
 	p.do(chromedp.Click(chromedp.CSS(selector)))
 }
 
-// keys presses one key after the other.
+// keys presses one key after the other. A key that the page has taken for itself types
+// nothing, as in a window; chromedp.KeyEvent would type it nevertheless.
 func (p *tab) keys(keys ...string) {
 	p.t.Helper()
-	for _, k := range keys {
-		p.do(chromedp.KeyEvent(k))
+	for _, r := range strings.Join(keys, "") {
+		events := kb.Encode(r)
+		text := ""
+		for _, e := range events {
+			if e.Type == kb.KeyChar {
+				text = e.Text
+			}
+		}
+		for _, e := range events {
+			if e.Type == kb.KeyChar {
+				continue
+			}
+			if e.Type != kb.KeyUp && text != "" {
+				e.Type, e.Text = input.DispatchKeyEventTypeKeyDown, text
+			}
+			if _, err := chromedp.Call(p.ctx, input.DispatchKeyEvent, *e); err != nil {
+				p.t.Fatal(err)
+			}
+		}
 	}
 }
 
@@ -176,5 +218,3 @@ func (p *tab) waitLines(js string) {
 	p.t.Helper()
 	p.wait("((rows) => " + js + ")([...document.querySelectorAll('#panel tbody tr')].map(r => r.innerText))")
 }
-
-var _ = strings.Contains

@@ -8,4 +8,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(closing{m}) }
+
+// closing closes the browser that the tests share before leaks are looked for.
+type closing struct{ *testing.M }
+
+func (c closing) Run() int {
+	defer shared.close()
+	return c.M.Run()
+}

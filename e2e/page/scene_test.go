@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net"
 	"sync"
@@ -40,6 +41,11 @@ func around(d time.Duration) time.Duration {
 	return time.Duration(float64(d) * (0.6 + rand.ExpFloat64()*0.5))
 }
 
+// wave goes up and down between 0 and 1 in the given time: no traffic is even.
+func wave(d time.Duration) float64 {
+	return 0.5 + 0.5*math.Sin(2*math.Pi*float64(time.Now().UnixNano())/float64(d))
+}
+
 var (
 	sendReceipt = postlude.Define("send_receipt", func(ctx context.Context, o order) error {
 		if err := work(ctx, around(40*time.Millisecond)); err != nil || rand.IntN(25) > 0 {
@@ -48,7 +54,7 @@ var (
 		return &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 	}, postlude.OnError(postlude.Retry{Max: 3, Base: 2 * time.Second}))
 	charge = postlude.Define("charge", func(ctx context.Context, o order) error {
-		if err := work(ctx, around(180*time.Millisecond)); err != nil || rand.IntN(4) > 0 {
+		if err := work(ctx, around(180*time.Millisecond)); err != nil || rand.Float64() > 0.4*wave(7*time.Minute) {
 			return err
 		}
 		return &declinedError{"insufficient_funds"}
@@ -106,6 +112,9 @@ func openShop(t *testing.T) *postlude.Runtime {
 			case <-done:
 				return
 			case <-ticker.C:
+			}
+			if rand.Float64() > 0.4+0.6*wave(11*time.Minute) {
+				continue
 			}
 			o := order{fmt.Sprintf("o-%d", n), "ada@example.com", 1990 + n, "4111 1111 1111 1111"}
 			must(postlude.Go(ctx, postlude.Func("count_order", func(context.Context) error { return nil })))

@@ -22,9 +22,11 @@ type site struct {
 	rt   *postlude.Runtime
 	page *taskz.Handler
 	addr string
+	wrap func(http.Handler) http.Handler // around the page; nil: nothing
 
-	mu  sync.Mutex
-	srv *http.Server
+	listener net.Listener
+	srv      *http.Server
+	served   sync.WaitGroup
 }
 
 // newRuntime has traces, which go nowhere.
@@ -69,16 +71,17 @@ func (s *site) start() {
 	mux := http.NewServeMux()
 	mux.Handle("/tasks/", http.StripPrefix("/tasks", s.page))
 	srv := &http.Server{Handler: mux}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.srv = srv
-	go func() { _ = srv.Serve(l) }() // it returns when stop closes the server
+	if s.wrap != nil {
+		srv.Handler = s.wrap(mux)
+	}
+	s.listener, s.srv = l, srv
+	s.served.Go(func() { _ = srv.Serve(l) }) // it returns when stop closes the listener
 }
 
 // stop ends the server at once, with all its connections.
 func (s *site) stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	_ = s.listener.Close() // the server may not have begun to serve
+	s.served.Wait()
 	_ = s.srv.Close()
 }
 

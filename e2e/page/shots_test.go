@@ -18,7 +18,7 @@ const shots = "POSTLUDE_SCREENSHOTS"
 
 // TestScreenshots takes the pictures of the README, and finds out whether the page fits.
 func TestScreenshots(t *testing.T) {
-	dir, open := t.TempDir(), 7*time.Second
+	dir, open := t.TempDir(), 5*time.Second
 	if text := os.Getenv(shots); text != "" {
 		d, err := time.ParseDuration(text)
 		if err != nil {
@@ -29,15 +29,14 @@ func TestScreenshots(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	browser := startBrowser(t)
 	s := newSite(t, openShop(t), taskz.Config{Title: "shop", Authorize: anybody})
-	p := openTab(t, browser, s.url(""), false)
+	p := openTab(t, s.url(""), false)
 	p.waitText("#status", "Live")
 	<-time.After(open)
 	p.waitText("#failing", "charge")
 	p.wait("document.querySelector('#tabs').innerText.includes('Durable')")
 
-	p.do(chromedp.EmulateViewport(1440, 1000))
+	p.do(chromedp.EmulateViewport(1440, 790))
 	p.shoot(dir, "taskz-light.png", "light")
 	p.shoot(dir, "taskz-dark.png", "dark")
 	p.click("#failing .card[data-severity=bad] a")
@@ -53,7 +52,8 @@ func TestScreenshots(t *testing.T) {
 // shoot takes a picture in a theme.
 func (p *tab) shoot(dir, name, theme string) {
 	p.t.Helper()
-	eval[bool](p, "Boolean(document.documentElement.dataset.theme = "+quote(theme)+")")
+	p.wait("document.documentElement.dataset.theme === " + quote(theme) + " || document.querySelector('#theme').click()")
+	eval[any](p, "(document.activeElement.blur(), null)")
 	picture, err := chromedp.Run(p.ctx, chromedp.CaptureScreenshot())
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, name), picture, 0o644)

@@ -7,6 +7,8 @@ import { message } from './cells.js';
 import { failing, struggling } from './status.js';
 
 const most = 6;
+const lost = ['failed', 'dropped']; // one that was rescued or canceled is not
+const recently = 15 * 60e3; // ms, as the history
 const cards = new Map();
 const quiet = el('p', { class: 'quiet' });
 const rest = el('p', { class: 'rest' }, el('a', {}));
@@ -60,13 +62,14 @@ export function updateFailing(s) {
 function cardsOf(s) {
   const now = Date.parse(s.time);
   const newest = new Map();
-  for (const f of s.failures) if (!newest.has(f.name) && f.state !== 'rescued') newest.set(f.name, f);
+  for (const f of s.failures) if (!newest.has(f.name) && lost.includes(f.state)) newest.set(f.name, f);
   const window = span(s.window_ms);
   return s.tasks
     .map((t) => {
       const f = newest.get(t.name);
       const bad = t.window.failed + t.window.dropped;
-      const rank = failing(t) ? 3 : struggling(t) ? 2 : t.recent.failed ? 1 : 0;
+      const past = t.recent.failed || (f && now - Date.parse(f.time) < recently);
+      const rank = failing(t) ? 3 : struggling(t) ? 2 : past ? 1 : 0;
       return {
         rank, bad, name: t.name, severity: ['', 'past', 'warn', 'bad'][rank],
         open: f ? `failure:${f.id}` : `task:${t.name}`,
@@ -82,6 +85,7 @@ function cardsOf(s) {
 function amountOf(t, bad, rank, window) {
   if (rank === 3) return `${count(bad)} of ${count(t.window.ended)} failed (${percent(bad, t.window.ended)}) in ${window}`;
   if (rank === 2) return `${plural(t.window.retries + t.window.requeued, 'retry', 'retries')} in ${window}, none failed for good`;
+  if (!t.recent.failed) return 'failed before the history began';
   return `${count(t.recent.failed)} of ${count(t.recent.ended)} failed in 15 min, none in the last ${window}`;
 }
 

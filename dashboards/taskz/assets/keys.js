@@ -9,7 +9,10 @@ import { nextTheme } from './themes.js';
 const typing = (node) => node.matches?.('input, select, textarea');
 
 const keys = {
-  '/': () => byId('search').select(),
+  '/': () => {
+    byId('search').focus();
+    byId('search').select();
+  },
   j: () => move(1),
   k: () => move(-1),
   ArrowDown: () => move(1),

@@ -40,7 +40,7 @@ export function updateVitals(s) {
   figures.failed.set(count(bad), `${percent(bad, w.ended)} in ${span(s.window_ms)}`, { severity: bad ? 'bad' : null });
   figures.delay.set(w.queue_delay.count ? duration(w.queue_delay.p95_ms) : none, 'ready to started');
   figures.running.set(count(c.running), oldest(s));
-  figures.pending.set(count(c.pending), s.fill.oldest_wait_ms ? `oldest waits ${duration(s.fill.oldest_wait_ms)}` : 'none waits for a worker', { severity: s.fill.oldest_wait_ms > 10e3 ? 'warn' : null });
+  figures.pending.set(count(c.pending), s.fill.oldest_wait_ms ? `oldest waits ${duration(s.fill.oldest_wait_ms)}` : 'none has to wait', { severity: s.fill.oldest_wait_ms > 10e3 ? 'warn' : null });
   figures.retrying.set(count(c.retrying), next(s), { severity: c.retrying ? 'warn' : null });
   for (const [name, label] of [['workers', 'goroutines'], ['slots', 'slots']]) {
     const [n, max] = [s.fill[name], s.fill[`${name}_max`]];
