@@ -61,7 +61,10 @@ func (h *Handler) admit(r *http.Request) (who string, code int, problem string) 
 	if err := h.protect.Check(r); err != nil {
 		return "", http.StatusForbidden, "not from this page: " + err.Error()
 	}
-	who, err := h.cfg.Authorize(r)
+	var err error
+	if p := panics.Try(func() { who, err = h.cfg.Authorize(r) }); p != nil {
+		return "", http.StatusInternalServerError, "Config.Authorize: " + p.Error()
+	}
 	if err != nil {
 		return who, http.StatusForbidden, err.Error()
 	}

@@ -39,6 +39,7 @@ func TestAuthorisation(t *testing.T) {
 		{"off", nil, []string{"X-User", "ada"}, 403, "actions are off", ""},
 		{"nobody", ada, nil, 403, "sign in first", ""},
 		{"another", ada, []string{"X-User", "eve"}, 403, "eve is not in the group operators", "eve"},
+		{"broken", func(*http.Request) (string, error) { panic("no session store") }, nil, 500, "Config.Authorize: panic: no session store", ""},
 		{"may", ada, []string{"X-User", "ada"}, 200, "", "ada"},
 		{"from the page", ada, []string{"X-User", "ada", "Sec-Fetch-Site", "same-origin"}, 200, "", "ada"},
 		{"from another site", ada, []string{"X-User", "ada", "Sec-Fetch-Site", "cross-site"}, 403, "not from this page", ""},
@@ -77,7 +78,7 @@ func TestAuthorisation(t *testing.T) {
 			if len(records) != 1 {
 				t.Fatalf("%s: %v", tc.name, records)
 			}
-			want := map[bool]string{true: "canceling", false: taskconv.ActionRefused}[tc.code == 200]
+			want := map[int]string{200: "canceling", 403: taskconv.ActionRefused, 500: taskconv.ActionFailed}[tc.code]
 			if r := records[0]; r[taskconv.LogActionWho] != tc.who || r[taskconv.LogAction] != "cancel" || r[taskconv.TaskID] != run.ID() || r[taskconv.LogActionResult] != want {
 				t.Errorf("%s: %v", tc.name, r)
 			}

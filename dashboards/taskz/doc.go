@@ -31,8 +31,8 @@
 // is paged. A state is encoded once. A client that does not read misses states, and is
 // dropped when a write takes ten seconds. What the engine of durable tasks knows is
 // asked at most every five seconds, while somebody looks, with a timeout. Memory is
-// below half a megabyte for 20 task names, and below 40 MB for 1,024, which is all that
-// the runtime keeps apart: the tasks of further names are counted as "(other)".
+// below a megabyte for 20 task names, and below 30 MB for 1,024, which is all that the
+// runtime keeps apart: the tasks of further names are counted as "(other)".
 //
 // # JSON
 //

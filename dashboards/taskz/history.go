@@ -10,7 +10,7 @@ import (
 )
 
 // The history is kept from New on, so that who is paged at night sees how it began. With
-// 1,024 names it takes 4 MB, and the snapshots for the window another 5 x 4.5 MB; with 20
+// 1,024 names it takes 4 MB, and the snapshots for the window five times that; with 20
 // names, half a megabyte in all.
 const (
 	step      = 5 * time.Second

@@ -121,3 +121,30 @@ func TestBounds(t *testing.T) {
 		}
 	})
 }
+
+// TestMemory holds the package to what its documentation promises.
+func TestMemory(t *testing.T) {
+	for names, most := range map[int]int64{20: 1 << 20, 1200: 30 << 20} {
+		synctest.Test(t, func(t *testing.T) {
+			rt, _ := loaded(t)
+			for n := range names {
+				if _, err := postlude.Go(rt.Context(t.Context()), postlude.Func(fmt.Sprint("order ", n), func(context.Context) error { return nil })); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := rt.Wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			before := heap()
+			h := New(rt, Config{})
+			defer h.Close()
+			time.Sleep((maxBases + 1) * baseSteps * step)
+			get[state](t, h, "/")
+			if used := int64(heap() - before); used > most {
+				t.Errorf("%d names: %d KiB are held", names, used>>10)
+			} else {
+				t.Logf("%d names: %d KiB", names, used>>10)
+			}
+		})
+	}
+}

@@ -54,7 +54,7 @@ var (
 		return &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 	}, postlude.OnError(postlude.Retry{Max: 3, Base: 2 * time.Second}))
 	charge = postlude.Define("charge", func(ctx context.Context, o order) error {
-		if err := work(ctx, around(180*time.Millisecond)); err != nil || rand.Float64() > 0.4*wave(7*time.Minute) {
+		if err := work(ctx, around(180*time.Millisecond)); err != nil || rand.Float64() > 0.1+0.3*wave(7*time.Minute) {
 			return err
 		}
 		return &declinedError{"insufficient_funds"}

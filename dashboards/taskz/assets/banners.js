@@ -1,6 +1,6 @@
 // What concerns the whole page: the connection, a shutdown, handlers that are stuck.
 import { el, byId, arrange, setAttr, setText } from './dom.js';
-import { clock, plural, span } from './format.js';
+import { clock, plural } from './format.js';
 
 const banners = {};
 for (const [id, severity] of [['offline', 'bad'], ['closing', 'warn'], ['blocked', 'warn'], ['full', 'bad'], ['engine', 'warn']]) {
@@ -21,7 +21,7 @@ export function showConnection(status, since, why) {
   setAttr(byId('status'), 'data-state', status);
   setAttr(document.body, 'data-stale', status === 'stale' ? '' : null);
   texts.offline = status === 'stale'
-    ? `No data since ${clock(new Date(since))} (${span(Date.now() - since)}): what is shown is of then. Reconnecting${why ? `; ${why}` : ''}.` : '';
+    ? `No data since ${clock(new Date(since))}: what is shown is of then. Reconnecting${why ? `; ${why}` : ''}.` : '';
   if (status === 'connecting' && why) texts.offline = `No data yet: ${why}. Trying again.`;
   show();
 }

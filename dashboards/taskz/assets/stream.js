@@ -9,6 +9,7 @@ const retryAfter = 2000;
 export function connect({ onState, onPoint, onStatus }) {
   let source = null;
   let last = 0; // when the last state came
+  let expected = 0; // since when states should come
   let timer = 0;
   let why = '';
 
@@ -21,6 +22,7 @@ export function connect({ onState, onPoint, onStatus }) {
 
   function open() {
     close();
+    expected ||= Date.now();
     source = new EventSource('events');
     source.addEventListener('state', (e) => got(JSON.parse(e.data)));
     source.addEventListener('point', (e) => onPoint(JSON.parse(e.data)));
@@ -51,11 +53,12 @@ export function connect({ onState, onPoint, onStatus }) {
   }
 
   document.addEventListener('visibilitychange', () => {
+    expected = 0;
     if (document.hidden) close(); // nobody looks: don't have the server work for it
     else open();
   });
   setInterval(() => {
-    if (!document.hidden && Date.now() - last > staleAfter) onStatus(last ? 'stale' : 'connecting', last, why);
+    if (!document.hidden && Date.now() - Math.max(last, expected) > staleAfter) onStatus(last ? 'stale' : 'connecting', last, why);
   }, 1000);
   open();
 }
