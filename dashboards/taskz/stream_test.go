@@ -150,9 +150,10 @@ func TestStreamsShareSamples(t *testing.T) {
 		leave()
 		endA()
 		endB()
-		before := h.latest
+		before := h.current()
 		time.Sleep(20 * time.Second)
-		if h.viewers.Load() != 0 || h.latest != before || h.history.seq != 8 {
+		synctest.Wait() // the sampler has done what it does at that moment
+		if h.viewers.Load() != 0 || h.current() != before || h.history.seq != 8 {
 			t.Errorf("%d viewers, %d points", h.viewers.Load(), h.history.seq)
 		}
 	})

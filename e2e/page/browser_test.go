@@ -208,12 +208,7 @@ func quote(s string) string {
 	return string(data)
 }
 
-// lines are the rows of the list that is shown, as text.
-func (p *tab) lines() []string {
-	p.t.Helper()
-	return eval[[]string](p, "[...document.querySelectorAll('#panel tbody tr')].map(r => r.innerText.replace(/\\s+/g, ' '))")
-}
-
+// waitLines blocks until a JavaScript expression is true of rows, the texts of the list.
 func (p *tab) waitLines(js string) {
 	p.t.Helper()
 	p.wait("((rows) => " + js + ")([...document.querySelectorAll('#panel tbody tr')].map(r => r.innerText))")
