@@ -12,8 +12,8 @@
 // Mount it on a port that only operators reach, or behind the application's own
 // authentication: the package has none.
 //
-//	go http.ListenAndServe("127.0.0.1:9090", page)                            // a port of its own
-//	mux.Handle("/tasks/", requireStaff(http.StripPrefix("/tasks", page)))     // or behind a login
+//	go http.ListenAndServe("127.0.0.1:9090", page)                        // a port of its own
+//	mux.Handle("/tasks/", requireStaff(http.StripPrefix("/tasks", page))) // or behind a login
 //
 // Whatever is around it has to leave http.Flusher reachable (http.ResponseController finds
 // it through Unwrap); without it the page asks every two seconds instead.

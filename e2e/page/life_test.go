@@ -160,6 +160,9 @@ func TestDeadLetters(t *testing.T) {
 	p.waitText("#notices", "Discard: discarded, by ada")
 	p.wait("document.querySelector('#drawer').hidden")
 	count("29")
+	p.click(letters + " .action button") // it fails again, and is there again
+	p.waitText("#notices", "Retry: requeued, by ada")
+	p.wait("Number(document.querySelector('#tab-durable .n').innerText) === 29 && document.querySelectorAll(" + quote(letters) + ").length >= 25")
 	close(fixed)
 	p.click(letters + " .action button")
 	p.waitText("#notices", "Retry: requeued, by ada")

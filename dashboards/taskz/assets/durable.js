@@ -9,45 +9,59 @@ import { context } from './context.js';
 
 const pageSize = 25; // of the letters that are in the state
 
+const amount = (id, label, width, title, severe) => ({ id, label, class: width, title, by: (q) => q[id], make: number((q) => q[id], count, severe) });
+
 const queues = () => new Table({
   caption: 'Queues', key: (q) => q.queue, sort: 'queue', empty: 'The queues are empty.',
   columns: [
     { id: 'queue', label: 'Queue', class: 'name', head: true, by: (q) => q.queue, text: (q) => q.queue },
-    ...[['available', 'Available', 'Could run now'], ['running', 'Running', 'In any process'], ['scheduled', 'Scheduled', 'Waits for its time'], ['retrying', 'Retrying', 'Waits for another attempt']].map(
-      ([id, label, title]) => ({ id, label, title, class: id === 'available' || id === 'running' ? 'num' : 'num wide', by: (q) => q[id], make: number((q) => q[id], count) }),
-    ),
-    { id: 'dead', label: 'Dead', class: 'num', title: 'Failed for good', by: (q) => q.dead, make: number((q) => q.dead, count, 'bad') },
+    amount('available', 'Available', 'num', 'Could run now'),
+    amount('running', 'Running', 'num', 'In any process'),
+    amount('scheduled', 'Scheduled', 'num wide', 'Waits for its time'),
+    amount('retrying', 'Retrying', 'num wide', 'Waits for another attempt'),
+    amount('dead', 'Dead', 'num', 'Failed for good', 'bad'),
     { id: 'oldest', label: 'Oldest waits', class: 'num wide', title: 'Of the available ones', by: (q) => q.oldest_ms, text: (q) => (q.available ? span(q.oldest_ms) : none) },
   ],
 });
+
+const age = (cell) => (l) => {
+  cell.title = clock(l.failed);
+  setText(cell, ago(context.now - Date.parse(l.failed)));
+};
+
+function buttons(cell, l) {
+  const done = () => forget(l);
+  if (context.actions) cell.append(retryLetterButton(l.id, done), discardButton(l.id, done));
+}
 
 const letters = () => new Table({
   caption: 'Dead letters, the latest first', key: (l) => l.id, open: (l) => `letter:${l.id}`, sort: '-failed_at', empty: 'There are no dead letters.',
   columns: [
     { id: 'letter', label: 'Task', class: 'name', head: true, by: (l) => l.name, make: link((l) => l.name) },
-    { id: 'failed_at', label: 'Failed', class: 'num', by: (l) => Date.parse(l.failed), make: (cell) => (l) => { cell.title = clock(l.failed); setText(cell, ago(context.now - Date.parse(l.failed))); } },
+    { id: 'failed_at', label: 'Failed', class: 'num', by: (l) => Date.parse(l.failed), make: age },
     { id: 'lqueue', label: 'Queue', class: 'wide', by: (l) => l.queue, text: (l) => l.queue },
     { id: 'lattempt', label: 'Attempt', class: 'num wide', by: (l) => l.attempt, text: (l) => count(l.attempt) },
     { id: 'lerror', label: 'Error', class: 'message', by: (l) => l.error_type, make: messageCell((l) => l.error_type, (l) => l.message) },
     { id: 'ltrace', label: 'Trace', class: 'wide', make: (cell, l) => { cell.append(traceLink(l, 'Trace') ?? l.trace_id.slice(0, 8)); } },
-    { id: 'act', label: '', class: 'act', make: (cell, l) => { if (context.actions) cell.append(retryLetterButton(l.id, () => forget(l.id)), discardButton(l.id, () => forget(l.id))); } },
+    { id: 'act', label: '', class: 'act', make: buttons },
   ],
 });
 
 let older = []; // pages after the first
-let gone = new Set(); // acted on; the next answer of the engine is without them
+const gone = new Map(); // those that were acted on, and when they had failed: they may again
 let next = null; // of the page after those; null: not known
 
-function forget(id) {
-  gone.add(id);
-  older = older.filter((l) => l.id !== id);
+// forget takes a letter out of the list, before the engine has answered without it.
+export function forget(letter) {
+  gone.set(letter.id, letter.failed);
+  older = older.filter((l) => l.id !== letter.id);
 }
 
 // all are the letters of the first page, as they are now, and those of the others, as they
 // were when they were asked for.
 function all(d) {
   const first = new Set(d.dead_letters.map((l) => l.id));
-  return [...d.dead_letters, ...older.filter((l) => !first.has(l.id))].filter((l) => !gone.has(l.id));
+  return [...d.dead_letters, ...older.filter((l) => !first.has(l.id))].filter((l) => gone.get(l.id) !== l.failed);
 }
 
 async function loadMore(d, again) {

@@ -6,6 +6,7 @@ import { badge, time, traceLink } from './cells.js';
 import { context } from './context.js';
 import { discardButton, retryLetterButton } from './actions.js';
 import { closeDrawer } from './drawer.js';
+import { forget } from './durable.js';
 
 export const failureDetail = (id, s) => detail('failures', id, s.failures.find((f) => f.id === id), failure);
 export const letterDetail = (id, s) => detail('dead-letters', id, s.durable?.dead_letters.find((l) => l.id === id), letter);
@@ -50,7 +51,11 @@ function failure(f) {
 }
 
 function letter(l) {
-  const act = context.actions ? el('p', { class: 'act' }, retryLetterButton(l.id, closeDrawer), discardButton(l.id, closeDrawer)) : null;
+  const done = () => {
+    forget(l);
+    closeDrawer();
+  };
+  const act = context.actions ? el('p', { class: 'act' }, retryLetterButton(l.id, done), discardButton(l.id, done)) : null;
   return [
     ...head(l, 'dead', l.failed),
     act,

@@ -15,7 +15,12 @@ let drawn = 0; // counts the points of the history, which the plots wait for
 
 export const redraw = () => { drawn++; };
 
-const quantile = (field, q) => number((t) => (t.window[field].count ? t.window[field][q] : null), duration);
+// The kinds of columns: a figure, a duration that is none without attempts, a plot.
+const figure = (id, label, width, title, value, format, severe) => ({
+  id, label, class: `num ${width}`, title, by: value, make: number(value, format, severe),
+});
+const quantile = (id, label, width, title, field, q) => figure(id, label, width, title, (t) => (t.window[field].count ? t.window[field][q] : null), duration);
+const trend = (id, width, title, layers) => ({ id, label: 'Trend', class: width, title, make: sparkCell(layers) });
 
 // sparkCell draws when there is a point, not each second.
 const sparkCell = (layers) => (cell) => {
@@ -59,25 +64,31 @@ export const tasks = {
     rowClass: (t) => (failing(t) ? 'failing' : ''),
     columns: [
       { id: 'name', label: 'Task', class: 'name', head: true, by: (t) => t.name, make: nameCell },
-      { id: 'rate', label: 'Rate /s', class: 'num', title: 'Tasks that ended, per second, in the window', by: (t) => t.window.rate_per_s, make: number((t) => t.window.rate_per_s, rate) },
-      { id: 'rates', label: 'Trend', class: 'wide', title: 'The last 15 minutes: tasks that ended, and of them those that failed', make: sparkCell(rateLayers) },
-      { id: 'failing', label: 'Failed', class: 'num', title: 'In the window', by: (t) => t.window.failed + t.window.dropped, make: number((t) => t.window.failed + t.window.dropped, count, 'bad') },
-      { id: 'retries', label: 'Retries', class: 'num wide', title: 'In the window; of durable tasks, those handed back to the queue', by: (t) => t.window.retries + t.window.requeued, make: number((t) => t.window.retries + t.window.requeued, count, 'warn') },
-      { id: 'p50', label: 'p50', class: 'num wide', title: 'Duration of an attempt, in the window', by: (t) => t.window.duration.p50_ms, make: quantile('duration', 'p50_ms') },
-      { id: 'p95', label: 'p95', class: 'num', title: 'Duration of an attempt, in the window', by: (t) => t.window.duration.p95_ms, make: quantile('duration', 'p95_ms') },
-      { id: 'p99', label: 'p99', class: 'num wide', title: 'Duration of an attempt, in the window', by: (t) => t.window.duration.p99_ms, make: quantile('duration', 'p99_ms') },
-      { id: 'latencies', label: 'Trend', class: 'wider', title: 'The last 15 minutes: p50, p95, p99', make: sparkCell(latencyLayers) },
-      { id: 'delay', label: 'Delay p95', class: 'num wide', title: 'Queue delay: from ready to run until started', by: (t) => t.window.queue_delay.p95_ms, make: quantile('queue_delay', 'p95_ms') },
-      { id: 'running', label: 'Run', class: 'num wide', title: 'Running now', by: (t) => t.counts.running, make: number((t) => t.counts.running, count) },
-      { id: 'pending', label: 'Pend', class: 'num wide', title: 'Pending: waits for its timing, its delay or a worker', by: (t) => t.counts.pending, make: number((t) => t.counts.pending, count) },
-      { id: 'retrying', label: 'Backoff', class: 'num wide', title: 'Waits for its next attempt', by: (t) => t.counts.retrying, make: number((t) => t.counts.retrying, count, 'warn') },
-      { id: 'succeeded', label: 'Succeeded', class: 'num wider total', title: 'Since the start', by: (t) => t.counts.succeeded, make: number((t) => t.counts.succeeded, count) },
-      { id: 'failed', label: 'Failed', class: 'num wider total', title: 'Since the start', by: (t) => t.counts.failed, make: number((t) => t.counts.failed, count) },
-      { id: 'canceled', label: 'Canc.', class: 'num wider total', title: 'Canceled since the start', by: (t) => t.counts.canceled, make: number((t) => t.counts.canceled, count) },
-      { id: 'dropped', label: 'Drop.', class: 'num wider total', title: 'Dropped since the start', by: (t) => t.counts.dropped, make: number((t) => t.counts.dropped, count) },
+      figure('rate', 'Rate /s', '', 'Tasks that ended, per second, in the window', (t) => t.window.rate_per_s, rate),
+      trend('rates', 'wide', 'The last 15 minutes: tasks that ended, and of them those that failed', rateLayers),
+      figure('failing', 'Failed', '', 'In the window', (t) => t.window.failed + t.window.dropped, count, 'bad'),
+      figure('retries', 'Retries', 'wide', 'In the window; of durable tasks, those handed back to the queue', (t) => t.window.retries + t.window.requeued, count, 'warn'),
+      quantile('p50', 'p50', 'wide', 'Duration of an attempt, in the window', 'duration', 'p50_ms'),
+      quantile('p95', 'p95', '', 'Duration of an attempt, in the window', 'duration', 'p95_ms'),
+      quantile('p99', 'p99', 'wide', 'Duration of an attempt, in the window', 'duration', 'p99_ms'),
+      trend('latencies', 'wider', 'The last 15 minutes: p50, p95, p99', latencyLayers),
+      quantile('delay', 'Delay p95', 'wide', 'Queue delay: from ready to run until started', 'queue_delay', 'p95_ms'),
+      figure('running', 'Run', 'wide', 'Running now', (t) => t.counts.running, count),
+      figure('pending', 'Pend', 'wide', 'Pending: waits for its timing, its delay or a worker', (t) => t.counts.pending, count),
+      figure('retrying', 'Backoff', 'wide', 'Waits for its next attempt', (t) => t.counts.retrying, count, 'warn'),
+      figure('succeeded', 'Succeeded', 'wider total', 'Since the start', (t) => t.counts.succeeded, count),
+      figure('failed', 'Failed', 'wider total', 'Since the start', (t) => t.counts.failed, count),
+      figure('canceled', 'Canc.', 'wider total', 'Canceled since the start', (t) => t.counts.canceled, count),
+      figure('dropped', 'Drop.', 'wider total', 'Dropped since the start', (t) => t.counts.dropped, count),
     ],
   }),
 };
+
+const age = (cell, f) => {
+  cell.title = f.time;
+  return () => setText(cell, ago(context.now - Date.parse(f.time)));
+};
+const verdict = (f) => (f.handler ? `${f.verdict} (${f.handler})` : f.verdict);
 
 export const failures = {
   label: 'Failures',
@@ -91,10 +102,10 @@ export const failures = {
     empty: 'Nothing has failed since the start.',
     columns: [
       { id: 'name', label: 'Task', class: 'name', head: true, by: (f) => f.name, make: link((f) => f.name) },
-      { id: 'time', label: 'When', class: 'num', by: (f) => Date.parse(f.time), make: (cell, f) => { cell.title = f.time; return () => setText(cell, ago(context.now - Date.parse(f.time))); } },
+      { id: 'time', label: 'When', class: 'num', by: (f) => Date.parse(f.time), make: age },
       { id: 'state', label: 'State', class: 'wide', by: (f) => f.state, make: badgeCell((f) => f.state) },
       { id: 'error', label: 'Error', class: 'message', by: (f) => f.error_type, make: messageCell((f) => f.error_type, (f) => f.message) },
-      { id: 'verdict', label: 'Verdict', class: 'wide', by: (f) => f.verdict, text: (f) => (f.handler ? `${f.verdict} (${f.handler})` : f.verdict) },
+      { id: 'verdict', label: 'Verdict', class: 'wide', by: (f) => f.verdict, text: verdict },
       { id: 'attempts', label: 'Attempts', class: 'num wide', by: (f) => f.attempts, text: (f) => count(f.attempts) },
       { id: 'trace', label: 'Trace', class: 'wide', make: (cell, f) => { cell.append(traceLink(f, 'Trace') ?? f.trace_id.slice(0, 8)); } },
     ],
