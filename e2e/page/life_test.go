@@ -27,6 +27,7 @@ func TestActions(t *testing.T) {
 
 	off := openTab(t, newSite(t, rt, taskz.Config{}).url("#tab=running"), false)
 	off.waitLines("rows.length === 2")
+	off.waitText("#failing .card[data-severity=warn]", "flaky", "1 waiting for the next", "boom")
 	if buttons := eval[int](off, "document.querySelectorAll('#panel td button').length"); buttons > 0 {
 		t.Errorf("%d buttons that do nothing", buttons)
 	}

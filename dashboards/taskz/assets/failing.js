@@ -84,7 +84,7 @@ function cardsOf(s) {
 
 function amountOf(t, bad, rank, window) {
   if (rank === 3) return `${count(bad)} of ${count(t.window.ended)} failed (${percent(bad, t.window.ended)}) in ${window}`;
-  if (rank === 2) return `${plural(t.window.retries + t.window.requeued, 'retry', 'retries')} in ${window}, none failed for good`;
+  if (rank === 2) return `${plural(t.window.retries + t.window.requeued, 'retry', 'retries')} in ${window}, ${count(t.counts.retrying)} waiting for the next; none failed for good`;
   if (!t.recent.failed) return 'failed before the history began';
   return `${count(t.recent.failed)} of ${count(t.recent.ended)} failed in 15 min, none in the last ${window}`;
 }
