@@ -34,7 +34,7 @@ func TestREADME(t *testing.T) {
 		t.Fatal(err)
 	}
 	source := ""
-	for _, name := range append(files, "durable/riverdurable/example_test.go") {
+	for _, name := range append(files, "durable/riverdurable/example_test.go", "../dashboards/taskz/example_test.go") {
 		source += flat(readFile(t, name))
 	}
 	blocks := strings.Split(readFile(t, "../README.md"), "```go\n")[1:]

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -13,10 +12,9 @@ import (
 	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
-)
 
-// require is the environment variable that makes a missing browser a failure.
-const require = "POSTLUDE_REQUIRE_E2E"
+	"github.com/postlude/postlude/e2e/internal/need"
+)
 
 // patience is how long a test waits for what should be there in a second or two.
 const patience = 15 * time.Second
@@ -34,28 +32,12 @@ var shared browser
 // theBrowser starts the browser when it is first needed. Without one the test is skipped.
 func theBrowser(t *testing.T) context.Context {
 	t.Helper()
-	path := findBrowser()
-	switch {
-	case path != "":
-	case os.Getenv(require) != "":
-		t.Fatalf("no browser is installed: apt-get install --no-install-recommends chromium (%s is set)", require)
-	default:
-		t.Skip("no browser is installed: apt-get install --no-install-recommends chromium")
-	}
+	path := need.Program(t, "chromium", "chromium", "chromium-browser", "google-chrome", "chrome")
 	shared.once.Do(func() { shared.start(path) })
 	if shared.err != nil {
 		t.Fatalf("the browser does not start: %v", shared.err)
 	}
 	return shared.ctx
-}
-
-func findBrowser() string {
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	return ""
 }
 
 func (b *browser) start(path string) {

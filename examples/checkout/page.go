@@ -3,28 +3,25 @@ package main
 import (
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
 
+	"github.com/postlude/postlude/dashboards/taskz"
 	postlude "github.com/postlude/postlude/runtime"
 )
 
 // livePage shows the runtime's tasks. If somebody may act on them, the page is theirs
 // alone: the browser asks who they are when they open it.
 func livePage(rt *postlude.Runtime, log *slog.Logger, actions string) (page http.Handler, closePage func()) {
-	page = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/json")
-		if err := json.NewEncoder(w).Encode(rt.Snapshot()); err != nil {
-			log.DebugContext(r.Context(), "the client has gone", "err", err)
-		}
-	})
 	if actions == "" {
-		return page, func() {}
+		live := taskz.New(rt, taskz.Config{Title: "Checkout", Logger: log})
+		return live, live.Close
 	}
-	return protect(page, operator(actions)), func() {}
+	authorize := operator(actions)
+	live := taskz.New(rt, taskz.Config{Title: "Checkout", Logger: log, Authorize: authorize})
+	return protect(live, authorize), live.Close
 }
 
 // operator recognises the one who may act, by user:password.
