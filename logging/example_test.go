@@ -45,3 +45,15 @@ func ExampleRedact() {
 	// Output:
 	// {"level":"INFO","msg":"paid","order":{"id":"o-17","card":"[REDACTED]","note":"[REDACTED]"}}
 }
+
+func ExampleBatch() {
+	out := logging.Batch(os.Stdout, logging.BatchOptions{})
+	defer out.Close() // after whatever logs; a line that comes later still gets through
+
+	logger := slog.New(slog.NewJSONHandler(out, &slog.HandlerOptions{ReplaceAttr: noTime}))
+	logger.Info("one")
+	logger.Info("two") // both in one write
+	// Output:
+	// {"level":"INFO","msg":"one"}
+	// {"level":"INFO","msg":"two"}
+}

@@ -22,12 +22,12 @@ import (
 // kinds, take the long way; what is written is the same, and a fuzz test compares them.
 type jsonHandler struct {
 	slog.Handler
-	out   *sharedWriter
-	attrs []byte // of WithAttrs, encoded: `,"task.name":"send_receipt"`
-	long  bool   // there are others among them, or a group
+	out   io.Writer // takes lines from both ways
+	attrs []byte    // of WithAttrs, encoded: `,"task.name":"send_receipt"`
+	long  bool      // there are others among them, or a group
 }
 
-func newShortcut(out *sharedWriter, h slog.Handler) slog.Handler {
+func newShortcut(out io.Writer, h slog.Handler) slog.Handler {
 	return &jsonHandler{Handler: h, out: out}
 }
 

@@ -77,7 +77,8 @@ type Options struct {
 }
 
 // New returns a logger that writes to w; nil means os.Stderr. Its lines carry
-// the ids of trace and task, see [Correlate].
+// the ids of trace and task, see [Correlate]. To a file or pipe that gets many
+// lines, a [Batcher] writes many at once.
 func New(w io.Writer, opts Options) *slog.Logger {
 	return slog.New(NewHandler(w, opts))
 }
@@ -93,15 +94,24 @@ func NewHandler(w io.Writer, opts Options) slog.Handler {
 		opts.Level = slog.LevelInfo
 	}
 	tty := isTerminal(w)
+	var h slog.Handler
 	if opts.Format == Console || opts.Format == Auto && tty {
 		opts.NoColor = opts.NoColor || !tty || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb"
-		return Correlate(newConsole(w, opts))
+		h = newConsole(w, opts)
+	} else {
+		h = newJSON(w, opts)
 	}
-	return Correlate(newJSON(w, opts))
+	if b, ok := w.(*Batcher); ok {
+		h = &urgent{h, b}
+	}
+	return Correlate(h)
 }
 
 // isTerminal reports whether a human may sit behind w.
 func isTerminal(w io.Writer) bool {
+	if b, ok := w.(*Batcher); ok {
+		w = b.w
+	}
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
@@ -114,7 +124,10 @@ func newJSON(w io.Writer, opts Options) slog.Handler {
 	case GCP:
 		names = gcpNames(opts.Project)
 	}
-	out := &sharedWriter{w: w}
+	out := w
+	if _, ok := w.(*Batcher); !ok { // it has a lock of its own, and does not hold it while it writes
+		out = &sharedWriter{w: w}
+	}
 	var h slog.Handler = slog.NewJSONHandler(out, &slog.HandlerOptions{
 		AddSource:   opts.AddSource,
 		Level:       opts.Level,
