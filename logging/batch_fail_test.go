@@ -81,6 +81,31 @@ func TestBatchRetries(t *testing.T) {
 	})
 }
 
+// slow is a flaky writer that takes its time.
+type slow struct{ flaky }
+
+func (s *slow) Write(p []byte) (int, error) {
+	time.Sleep(time.Second)
+	return s.flaky.Write(p)
+}
+
+// What a write left goes before what came while it was going on.
+func TestBatchRetriesInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &slow{flaky{script: []byte{8}}}
+		b := logging.Batch(s, logging.BatchOptions{})
+		write(t, b, "first\nsecond\n")
+		time.Sleep(10 * time.Millisecond) // the timer's write has begun
+		write(t, b, "third\n")
+		if err := b.Flush(); !errors.Is(err, errFull) { // of the timer's write
+			t.Errorf("Flush = %v", err)
+		}
+		if _, got := s.wrote(); got != "first\nsecond\nthird\n" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
 // A short write without an error is one.
 func TestBatchShortWrite(t *testing.T) {
 	f := &flaky{script: []byte{2}, silent: true}
