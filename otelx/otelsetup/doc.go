@@ -39,7 +39,9 @@
 //   - A value that nobody knows (exporter, sampler, propagator) is an error of
 //     [Start], not a warning: a misspelt exporter otherwise shows up weeks later,
 //     as the trace that is missing.
-//   - The queue of spans is 16 times the SDK's: see [SpanQueueSize].
+//   - The queue of spans is 16 times the SDK's, see [SpanQueueSize], and what it does not
+//     hold is counted: the SDK drops without a word. A value of OTEL_BSP_MAX_QUEUE_SIZE
+//     that is no number of spans is an error of Start, too.
 //
 // The package is kept apart from the rest of Postlude because exporters are heavy:
 // gRPC, protobuf and Prometheus come with it.

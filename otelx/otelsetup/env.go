@@ -3,6 +3,7 @@ package otelsetup
 import (
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"slices"
 	"strconv"
@@ -79,6 +80,22 @@ func (s signal) fault(name string, err error) error {
 	}
 	return fmt.Errorf("otelsetup: %s=%q: %w; allowed are %s%s",
 		s.exporterVar, name, err, strings.Join(s.exporters, ", "), hint)
+}
+
+var errSpanQueue = errors.New("want a number of spans, 1 or more")
+
+// spanQueueSize reads what the SDK reads too: it would go on with its default of 2,048
+// if the value is no number, and panic if it is below zero.
+func spanQueueSize() (int, error) {
+	value := os.Getenv(envSpanQueue)
+	if value == "" {
+		return SpanQueueSize, nil
+	}
+	n, err := strconv.Atoi(value)
+	if err != nil || n < 1 || n > math.MaxInt32 {
+		return 0, fmt.Errorf("otelsetup: %s=%q: %w", envSpanQueue, value, errSpanQueue)
+	}
+	return n, nil
 }
 
 // disabled reads the variable as the specification defines booleans: only "true", in

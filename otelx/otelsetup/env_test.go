@@ -124,14 +124,17 @@ func TestFaults(t *testing.T) {
 		"protocol":             {"OTEL_EXPORTER_OTLP_PROTOCOL", "carrier-pigeon"},
 		"sampler argument":     {"OTEL_TRACES_SAMPLER_ARG", "1.5"},
 		"sampler not a number": {"OTEL_TRACES_SAMPLER_ARG", "NaN"},
+		"span queue":           {"OTEL_BSP_MAX_QUEUE_SIZE", "-1"},
+		"span queue, a word":   {"OTEL_BSP_MAX_QUEUE_SIZE", "large"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cleanEnv(t)
 			t.Setenv("OTEL_TRACES_EXPORTER", "otlp")
 			t.Setenv("OTEL_TRACES_SAMPLER", "traceidratio")
 			t.Setenv(env[0], env[1])
-			if _, err := otelsetup.Start(t.Context(), otelsetup.Config{}); err == nil {
-				t.Error("no error")
+			_, err := otelsetup.Start(t.Context(), otelsetup.Config{})
+			if err == nil || strings.HasPrefix(name, "span queue") && !strings.Contains(err.Error(), env[0]) {
+				t.Errorf("err = %v", err)
 			}
 		})
 	}

@@ -30,6 +30,7 @@ import (
 
 func TestMain(m *testing.M) {
 	resetGlobals()
+	registerBackEnd()
 	goleak.VerifyTestMain(m)
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"time"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -19,6 +20,9 @@ import (
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
 )
+
+// scope is the instrumentation scope of this package's own metric.
+const scope = "github.com/postlude/postlude/otelx/otelsetup"
 
 // Config holds what the environment does not say. The zero value is good.
 type Config struct {
@@ -39,6 +43,14 @@ type Config struct {
 	// failed, above all. nil is slog.Default() at the time of the report. It may be
 	// bridged to OpenTelemetry logs; see [Start].
 	Logger *slog.Logger
+
+	// SpanWait is how long the end of a span waits for room, if the exporter's queue is
+	// full, before the span is dropped and counted. Zero, the default, does not wait: a
+	// back end that is slow or down must not slow down a server, and its tasks above
+	// all. A batch job whose spans matter more than its pace may say a minute: it then
+	// runs as fast as the back end takes the spans, and while that is down, each task
+	// takes a minute longer for each of its spans.
+	SpanWait time.Duration
 
 	// SpanProcessors are registered on the tracer provider, after the exporter: a
 	// processor that panics in OnEnd then costs no exported span. The provider owns
@@ -122,7 +134,11 @@ func newSDK(
 	cfg Config, prop propagation.TextMapPropagator, out *outputs, res *resource.Resource, rep *reporter,
 ) *SDK {
 	traceOpts := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)}
-	for _, sp := range append(out.spanProcessors(), cfg.SpanProcessors...) {
+	queue := out.queueSpans(cfg.SpanWait, rep)
+	if queue != nil {
+		traceOpts = append(traceOpts, sdktrace.WithSpanProcessor(queue))
+	}
+	for _, sp := range cfg.SpanProcessors {
 		traceOpts = append(traceOpts, sdktrace.WithSpanProcessor(sp))
 	}
 	metricOpts := []sdkmetric.Option{sdkmetric.WithResource(res)}
@@ -139,13 +155,19 @@ func newSDK(
 	tp := sdktrace.NewTracerProvider(traceOpts...)
 	mp := sdkmetric.NewMeterProvider(metricOpts...)
 	lp := sdklog.NewLoggerProvider(logOpts...)
+	if queue != nil {
+		if err := queue.losses.observe(mp); err != nil {
+			rep.Handle(err)
+		}
+	}
 	return &SDK{
 		TracerProvider: tp,
 		MeterProvider:  mp,
 		LoggerProvider: lp,
 		Propagator:     prop,
 		Resource:       res,
-		stop:           &stopper{traces: tp, metrics: mp, logs: lp, cutoff: out.cutoff, reporter: rep},
+		spans:          queue,
+		stop:           &stopper{traces: tp, metrics: mp, logs: lp, spans: queue, cutoff: out.cutoff, reporter: rep},
 	}
 }
 

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"sync"
+	"time"
 
 	"go.opentelemetry.io/contrib/exporters/autoexport"
 	"go.opentelemetry.io/otel/exporters/stdout/stdoutlog"
@@ -18,8 +18,9 @@ import (
 
 // SpanQueueSize is how many ended spans may wait for an export, unless
 // OTEL_BSP_MAX_QUEUE_SIZE says otherwise. The SDK's 2,048 are gone in the burst of
-// tasks that a busy second schedules, and what does not fit is dropped without a
-// word. The queue itself takes 512 KiB; spans occupy memory only while they wait.
+// tasks that a busy second schedules. What does not fit is dropped and counted, see
+// [SDK.SpansDropped], or waits a while, see [Config.SpanWait]. The queue itself takes
+// 512 KiB; spans occupy memory only while they wait.
 // The batch size stays the SDK's 512: larger ones, with stack traces in them, exceed
 // the 4 MiB that gRPC receivers accept, and are then lost whole.
 const SpanQueueSize = 32_768
@@ -33,6 +34,8 @@ type outputs struct {
 	// Console exports are synchronous: who runs a service locally wants to see the
 	// span right after the request, and doesn't mind the time that it takes.
 	syncSpans, syncLogs bool
+
+	spanQueue int // how many spans may wait, if they aren't exported synchronously
 
 	cutoff *cutoff
 }
@@ -63,7 +66,8 @@ func (o *outputs) openSpans(ctx context.Context, console io.Writer) error {
 		return traces.fault(name, err)
 	}
 	o.spans = spanCutoff{e, o.cutoff}
-	return nil
+	o.spanQueue, err = spanQueueSize()
+	return err
 }
 
 func (o *outputs) openMetrics(ctx context.Context, console io.Writer) error {
@@ -108,20 +112,16 @@ func (o *outputs) openLogs(ctx context.Context, console io.Writer) error {
 	return nil
 }
 
-// spanProcessors starts the goroutine of a batch processor: call it once, when
-// nothing can fail any more.
-func (o *outputs) spanProcessors() []sdktrace.SpanProcessor {
+// queueSpans starts the goroutine of a batch processor: call it once, when nothing can
+// fail any more. nil: spans go nowhere.
+func (o *outputs) queueSpans(patience time.Duration, rep *reporter) *spanQueue {
 	switch {
 	case o.spans == nil:
 		return nil
 	case o.syncSpans:
-		return []sdktrace.SpanProcessor{sdktrace.NewSimpleSpanProcessor(o.spans)}
+		return newSyncQueue(o.spans, rep)
 	}
-	var opts []sdktrace.BatchSpanProcessorOption
-	if os.Getenv(envSpanQueue) == "" {
-		opts = append(opts, sdktrace.WithMaxQueueSize(SpanQueueSize))
-	}
-	return []sdktrace.SpanProcessor{sdktrace.NewBatchSpanProcessor(o.spans, opts...)}
+	return newBatchQueue(o.spans, o.spanQueue, patience, rep)
 }
 
 // logProcessors keeps the SDK's queue of 2,048 records: it exports as soon as a batch

@@ -19,8 +19,6 @@ const (
 
 	// collectLimit bounds what Shutdown returns.
 	collectLimit = 16
-
-	eventReport = "otel.error"
 )
 
 // reporter is OpenTelemetry's error handler: the only place where the SDK tells that
@@ -50,16 +48,28 @@ func (r *reporter) Handle(err error) {
 	if !ok {
 		return
 	}
+	r.warn("opentelemetry reported an error",
+		slog.String(taskconv.LogEvent, taskconv.OTelError),
+		slog.String(taskconv.ErrorType, semconv.ErrorType(err).Value.AsString()),
+		slog.String(taskconv.ExceptionMessage, err.Error()),
+		slog.Int(taskconv.OTelSuppressed, suppressed))
+}
+
+// spansDropped is for losses that the SDK does not report. They have a limit of their own.
+func (r *reporter) spansDropped(text, reason string, n uint64) {
+	r.warn(text,
+		slog.String(taskconv.LogEvent, taskconv.OTelSpansDroppedEvent),
+		slog.String(taskconv.Reason, reason),
+		slog.Uint64(taskconv.OTelSpansDropped, n))
+}
+
+func (r *reporter) warn(text string, attrs ...slog.Attr) {
 	logger := r.logger
 	if logger == nil {
 		logger = slog.Default()
 	}
 	// No span in this context: a report must not become part of somebody's trace.
-	logger.LogAttrs(context.Background(), slog.LevelWarn, "opentelemetry reported an error",
-		slog.String(taskconv.LogEvent, eventReport),
-		slog.String(taskconv.ErrorType, semconv.ErrorType(err).Value.AsString()),
-		slog.String(taskconv.ExceptionMessage, err.Error()),
-		slog.Int("otel.suppressed", suppressed))
+	logger.LogAttrs(context.Background(), slog.LevelWarn, text, attrs...)
 }
 
 // admit tells whether err is logged, and how many were not since the last line.

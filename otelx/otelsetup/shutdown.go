@@ -34,9 +34,21 @@ type SDK struct {
 	Propagator     propagation.TextMapPropagator
 	Resource       *resource.Resource // what every span, metric and record says about this process
 
-	stop *stopper // nil: disabled
-	once sync.Once
-	err  error
+	spans *spanQueue // nil: they go nowhere
+	stop  *stopper   // nil: disabled
+	once  sync.Once
+	err   error
+}
+
+// SpansDropped is how many sampled spans were lost since the start: those that found the
+// queue full, and those whose export failed; after Shutdown, also those it had no time
+// for. The metric otel.spans.dropped tells them apart, and a record with the event
+// otel.spans_dropped tells of them, at most once a minute for each reason.
+func (s *SDK) SpansDropped() uint64 {
+	if s.spans == nil {
+		return 0
+	}
+	return s.spans.dropped().total()
 }
 
 // Shutdown exports what is queued and closes the three providers. It blocks until
@@ -46,7 +58,8 @@ type SDK struct {
 //
 // The error joins what the providers return with what they only report to the error
 // handler, which is all that is ever heard of spans that could not be exported. So an
-// error usually means that telemetry was lost on the way down; what was lost before
+// error usually means that telemetry was lost on the way down. Of spans it also tells how
+// many were lost since the start, as a [*SpansDroppedError]; what else was lost before
 // has been logged. It is news for operators, not a reason to exit with another code.
 //
 // It runs once. Later calls wait for the first, and return its error.
@@ -64,6 +77,7 @@ type stopper struct {
 	traces   *sdktrace.TracerProvider
 	metrics  *sdkmetric.MeterProvider
 	logs     *sdklog.LoggerProvider
+	spans    *spanQueue // nil: they go nowhere
 	cutoff   *cutoff
 	reporter *reporter
 }
@@ -88,7 +102,18 @@ func (s *stopper) run(ctx context.Context) error {
 	logErr := signalError("logs", s.closeLogs(ctx))
 
 	reported := s.reporter.collected()
-	return errors.Join(distinct(append([]error{traceErr, metricErr, flushErr, logErr}, reported...))...)
+	return errors.Join(distinct(append([]error{traceErr, metricErr, flushErr, logErr, s.lost()}, reported...))...)
+}
+
+// lost is the error about spans that were lost.
+func (s *stopper) lost() error {
+	if s.spans == nil {
+		return nil
+	}
+	if e := s.spans.dropped(); e.total() > 0 {
+		return signalError("traces", e)
+	}
+	return nil
 }
 
 // closeLogs also ends what did not end in time. The provider does not even stop its

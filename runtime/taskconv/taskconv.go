@@ -171,6 +171,15 @@ const (
 	MetricQueueAge  = "task.queue.oldest_age" // seconds
 )
 
+// Of otelsetup, about OpenTelemetry's own work and not about tasks: hence no Metric or
+// Event among their names, which the runtime's instruments and records are held to.
+const (
+	OTelError             = "otel.error"         // event: what goes wrong inside of OpenTelemetry
+	OTelSpansDropped      = "otel.spans.dropped" // metric, by Reason; in records: how many since the last one
+	OTelSpansDroppedEvent = "otel.spans_dropped"
+	OTelSuppressed        = "otel.suppressed" // in records: how many errors were not logged since the last one
+)
+
 // QueueState is the attribute of MetricQueueJobs that tells what the jobs do.
 const (
 	QueueState     = "state"
@@ -181,7 +190,7 @@ const (
 	QueueDead      = "dead"
 )
 
-// Reason is the attribute that tells why a task was dropped or rejected.
+// Reason is the attribute that tells why a task was dropped or rejected, or spans were lost.
 const (
 	Reason                = "reason"
 	ReasonQueueFull       = "queue_full"
@@ -191,4 +200,5 @@ const (
 	ReasonDeadline        = "deadline"         // shielded, but shutdown ran out of time
 	ReasonVerdict         = "verdict"          // a handler's Drop
 	ReasonEnqueueFailed   = "enqueue_failed"   // a durable task could not be stored
+	ReasonExportFailed    = "export_failed"    // of spans only, as their back end did not take them
 )
