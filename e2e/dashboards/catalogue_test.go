@@ -70,7 +70,7 @@ func instruments(t *testing.T) []otlptranslator.Metric {
 		t.Fatal(err)
 	}
 	return append(r.made, otlptranslator.Metric{
-		Name: taskconv.MetricSpansDropped, Unit: "{span}", Type: otlptranslator.MetricTypeMonotonicCounter,
+		Name: taskconv.OTelSpansDropped, Unit: "{span}", Type: otlptranslator.MetricTypeMonotonicCounter,
 	})
 }
 

@@ -1,6 +1,7 @@
 package dashboards
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"

@@ -44,7 +44,7 @@ func provoke(t *testing.T) string {
 // loseSpans counts what otelsetup would, whose exporter this process does without.
 func loseSpans(t *testing.T, meters *sdkmetric.MeterProvider) {
 	t.Helper()
-	lost, err := meters.Meter("e2e/dashboards").Int64Counter(taskconv.MetricSpansDropped, metric.WithUnit("{span}"))
+	lost, err := meters.Meter("e2e/dashboards").Int64Counter(taskconv.OTelSpansDropped, metric.WithUnit("{span}"))
 	if err != nil {
 		t.Fatal(err)
 	}
