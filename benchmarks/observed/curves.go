@@ -45,7 +45,8 @@ func (sc scale) requests() curve {
 		title: "What a queued task keeps of its request", file: "requests", xLabel: "queued tasks", xs: sc.xs(1000), set: setN, rounds: 1,
 		about: `As above, but each task is of a request of its own, which came through otelhttp and, with Postlude, its middleware, and
 has ended. LeanContext keeps the span context, baggage and chosen values of it. The lines of one request show what
-is Postlude's own; with Delay, tasks wait for an hour, so that what is beyond LeanContext is the timers'.`,
+is Postlude's own; with Delay, tasks wait for an hour, so that what is beyond LeanContext is what a timer takes more
+than a place in the queue.`,
 		lines:  []line{own(onPond), own(slogPostlude), leanOwn, leanShared, waitsLong},
 		charts: []chart{{memoryPerTask, false}},
 	}

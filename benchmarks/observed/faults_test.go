@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +63,8 @@ func TestPairs(t *testing.T) {
 		{contend.ByHand, [2]float64{0.25, 0.25}, 6},
 	} {
 		r := runner{progress: func(string, ...any) {}, measure: fake(tc.faulty)}
-		got, faults := r.run(context.Background(), []section{c})
+		got := results{}
+		faults := r.run(context.Background(), []section{c}, got)
 		if len(faults) != tc.faults {
 			t.Errorf("with %q failing: %d faults, want %d", tc.faulty, len(faults), tc.faults)
 		}
@@ -91,7 +93,8 @@ func TestOrder(t *testing.T) {
 // TestLimit: when the time is up, what was not measured is told.
 func TestLimit(t *testing.T) {
 	r := runner{limit: time.Nanosecond, progress: func(string, ...any) {}, measure: fake("")}
-	got, faults := r.run(context.Background(), []section{costs{1, 1}})
+	got := results{}
+	faults := r.run(context.Background(), []section{costs{1, 1}}, got)
 	if len(got) != 0 || len(faults) != 1 || !strings.Contains(faults[0].Error(), "52 of 52 measurements were not made") {
 		t.Errorf("got %d results, and %v", len(got), faults)
 	}
@@ -140,5 +143,33 @@ func TestMissing(t *testing.T) {
 	drawn := c.draw(got, c.charts[0])
 	if p := drawn.Lines[0].Points; len(p) != 1 || p[0].Y != 7 || len(drawn.Lines[1].Points) != 0 {
 		t.Errorf("the chart has %+v", drawn.Lines)
+	}
+}
+
+// TestResume: a run goes on where the last one ended, with what that measured.
+func TestResume(t *testing.T) {
+	path, c := filepath.Join(t.TempDir(), "kept.json"), costs{tasks: 1, rounds: 2}
+	r := runner{rounds: 1, progress: func(string, ...any) {}, measure: fake("")}
+	for round := range 3 {
+		got, err := resumed(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		measured := 0
+		r.measure = func(context.Context, spec, string) (values, error) {
+			measured++
+			return values{cpuPerTask: float64(round)}, nil
+		}
+		if err := errors.Join(append(r.run(context.Background(), []section{c}, got), got.keep(path))...); err != nil {
+			t.Fatal(err)
+		}
+		if want := []int{52, 52, 0}[round]; measured != want {
+			t.Errorf("run %d: %d measurements, want %d", round, measured, want)
+		}
+		r.rounds = 2
+	}
+	got, err := resumed(path)
+	if spread, ok := got.spread(c.spec(slogPostlude, contend.NoOp, 64), cpuPerTask); err != nil || !ok || spread.Low != 0 || spread.High != 1 {
+		t.Errorf("what was kept is %+v (%v)", spread, err)
 	}
 }

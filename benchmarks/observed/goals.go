@@ -77,7 +77,7 @@ func (sc scale) all() []goal {
 		goal{"goroutines with 1,000,000 queued, 64 workers", busyWorkers + 10, false, 0, median(million(queue), goroutinesNow, 1)},
 		goal{"drain of 1,000,000 sampled tasks, s", 4.5, false, 0, median(million(queue), drainSeconds, 1)},
 		goal{"spans lost in that drain", 0, false, 0, median(million(queue), spansLost, 1)},
-		goal{"1,000,000 waiting for a time, timers alone, MiB", 60, false, 0, difference(million(waitsLong), million(leanShared), memoryPerTask, mib)},
+		goal{"1,000,000 timers, beyond queued tasks, MiB", 60, false, 0, difference(million(waitsLong), million(leanShared), memoryPerTask, mib)},
 		goal{"1,000,000 waiting for a retry, mean lateness, ms", 5, false, 0, median(million(pendingRetries), latenessMean, 1)},
 		goal{"failing task with 3 handlers / succeeding", 3, false, 0, ratio(fail(100), fail(0), cpuPerTask)},
 	)

@@ -36,6 +36,7 @@ type options struct {
 	only     string
 	out      string
 	profiles string
+	resume   string
 	limit    time.Duration
 	quick    bool
 }
@@ -50,6 +51,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "regular expression of what to measure, such as 'cost/Postlude.*/unsampled'")
 	flag.StringVar(&o.out, "o", "", "file for the report; default "+reportFile+", if it is a full one")
 	flag.StringVar(&o.profiles, "profile", "", "folder for profiles of each measurement")
+	flag.StringVar(&o.resume, "resume", "", "file that keeps what was measured: a run goes on where the last one that had it ended")
 	flag.DurationVar(&o.limit, "limit", 10*time.Minute, "time after which no measurement is begun; the later rounds lack some then")
 	flag.BoolVar(&o.quick, "quick", false, "measure little of everything: whether it works, not how fast")
 	flag.Parse()
@@ -79,10 +81,16 @@ func run(ctx context.Context, o options) error {
 		rounds: o.rounds, only: only, profiles: o.profiles, limit: o.limit, measure: child,
 		progress: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format, args...) },
 	}
-	out := &report{scale: sc, began: time.Now(), command: strings.Join(append([]string{"cd benchmarks && go run ./observed"}, os.Args[1:]...), " ")}
+	out := &report{scale: sc, began: time.Now(), command: command(), parts: o.resume != ""}
 	out.loads[0] = machine.Load()
-	got, faults := r.run(ctx, sections)
+	got, err := resumed(o.resume)
+	if err != nil {
+		return fmt.Errorf("-resume: %w", err)
+	}
+	faults := r.run(ctx, sections, got)
+	faults = append(faults, got.keep(o.resume))
 	out.results, out.took, out.loads[1] = got, time.Since(out.began), machine.Load()
+	faults = slices.DeleteFunc(faults, func(err error) bool { return err == nil })
 	text := out.document(sections, faults)
 	fmt.Print(text)
 	if o.out == "" && o.sections == "" && o.only == "" && !o.quick {
@@ -92,6 +100,17 @@ func run(ctx context.Context, o options) error {
 		faults = append(faults, out.save(o.out, text))
 	}
 	return errors.Join(faults...)
+}
+
+// command is what was called, without the names of files: they mean nothing elsewhere.
+func command() string {
+	text := "cd benchmarks && go run ./observed"
+	flag.Visit(func(f *flag.Flag) {
+		if !slices.Contains([]string{"o", "profile", "resume", "limit"}, f.Name) {
+			text += fmt.Sprintf(" -%s %v", f.Name, f.Value)
+		}
+	})
+	return text
 }
 
 // save writes the report, and its pictures beside it.

@@ -17,6 +17,7 @@ type report struct {
 	command string
 	began   time.Time
 	took    time.Duration
+	parts   bool       // earlier runs measured some of it
 	loads   [2]float64 // of the machine, before and after
 
 	body     strings.Builder
@@ -54,8 +55,11 @@ func (r *report) picture(name string, c plot.Chart) {
 func (r *report) document(sections []section, faults []error) string {
 	r.body.Reset()
 	r.body.WriteString("# Observed tasks beside their peers\n\n")
-	r.text("Measured on %s by `%s` in %s. This file is written by that command.",
-		r.began.UTC().Format("2006-01-02 15:04 UTC"), r.command, r.took.Round(time.Second))
+	took := "in " + r.took.Round(time.Second).String()
+	if r.parts {
+		took = "in several parts"
+	}
+	r.text("Measured on %s by `%s` %s. This file is written by that command.", r.began.UTC().Format("2006-01-02 15:04 UTC"), r.command, took)
 	for _, line := range about() {
 		fmt.Fprintf(&r.body, "- %s\n", line)
 	}
@@ -71,8 +75,7 @@ func (r *report) document(sections []section, faults []error) string {
 	if len(faults) > 0 {
 		r.heading("Not measured")
 		for _, err := range faults {
-			first, _, _ := strings.Cut(err.Error(), "\n")
-			fmt.Fprintf(&r.body, "- %s\n", first)
+			fmt.Fprintf(&r.body, "- %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 		}
 	}
 	return strings.TrimRight(r.body.String(), "\n") + "\n"

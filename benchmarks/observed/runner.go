@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/postlude/postlude/benchmarks/internal/figures"
@@ -72,16 +73,17 @@ func (r runner) plan(sections []section) (out []planned) {
 	return out
 }
 
-// run makes all measurements. One that fails is left out, and told of.
-func (r runner) run(ctx context.Context, sections []section) (out results, faults []error) {
-	out = results{}
+// run makes all measurements that out does not have yet, and adds them. One that fails is
+// left out, and told of.
+func (r runner) run(ctx context.Context, sections []section, out results) (faults []error) {
 	all, began := r.plan(sections), time.Now()
+	all = slices.DeleteFunc(all, func(p planned) bool { return p.round <= len(out[p.spec]) })
 	for i, p := range all {
 		if ctx.Err() != nil {
-			return out, append(faults, context.Cause(ctx))
+			return append(faults, context.Cause(ctx))
 		}
 		if r.limit > 0 && time.Since(began) > r.limit {
-			return out, append(faults, fmt.Errorf("%d of %d measurements were not made: the time of %v was up", len(all)-i, len(all), r.limit))
+			return append(faults, fmt.Errorf("%d of %d measurements were not made: the time of %v was up", len(all)-i, len(all), r.limit))
 		}
 		got, err := r.measure(ctx, p.spec, r.profiles)
 		if err != nil {
@@ -90,7 +92,7 @@ func (r runner) run(ctx context.Context, sections []section) (out results, fault
 		out[p.spec] = append(out[p.spec], got)
 		r.progress("%d/%d, round %d of %d: %s: %v\n", i+1, len(all), p.round, p.of, p.spec, got)
 	}
-	return out, faults
+	return faults
 }
 
 // of returns a figure in all rounds; NaN where it is missing.

@@ -35,7 +35,8 @@ func TestSmoke(t *testing.T) {
 		measure:  func(ctx context.Context, s spec, _ string) (values, error) { return s.measure(ctx) },
 	}
 	sections := tiny.sections()
-	got, faults := r.run(context.Background(), sections)
+	got := results{}
+	faults := r.run(context.Background(), sections, got)
 	if err := errors.Join(faults...); err != nil {
 		t.Fatal(err)
 	}
