@@ -33,6 +33,10 @@ func resumed(path string) (results, error) {
 		return nil, err
 	}
 	for _, k := range all {
+		// One that failed at last is tried again.
+		for len(k.Rounds) > 0 && k.Rounds[len(k.Rounds)-1] == nil {
+			k.Rounds = k.Rounds[:len(k.Rounds)-1]
+		}
 		out[k.Spec] = k.Rounds
 	}
 	return out, nil

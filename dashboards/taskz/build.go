@@ -21,6 +21,9 @@ func (h *Handler) build(s postlude.Snapshot) *state {
 		Blocked: append([]string{}, s.Blocked...),
 		Durable: h.durableJSON(),
 	}
+	if h.cfg.SpansDropped != nil {
+		st.SpansLost = h.cfg.SpansDropped()
+	}
 	h.buildTasks(st, s, base)
 	for _, t := range s.Busy {
 		st.Running = append(st.Running, statusOf(t, s.Time))

@@ -87,6 +87,7 @@
 //	  attempts        how many failed
 //	  trace_id, span_id, trace_url
 //	blocked_handlers  error handlers that were given up on and have not returned
+//	spans_dropped     spans that were lost on their way to the back end, see Config.SpansDropped
 //	durable           null without an engine, or until it was asked; of all processes that
 //	                  share it:
 //	  time, error     when it answered last; what went wrong when it was asked last

@@ -24,6 +24,7 @@ type state struct {
 	Backoff    []status     `json:"backoff"`
 	Failures   []failure    `json:"failures"`
 	Blocked    []string     `json:"blocked_handlers"`
+	SpansLost  uint64       `json:"spans_dropped"`
 	Durable    *durableJSON `json:"durable"`
 }
 

@@ -17,7 +17,7 @@ import (
 // TestState: what runs, what waits, what failed, with the figures of each.
 func TestState(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		h, harness := newPage(t, postlude.Config{Workers: 2, Queue: 10}, Config{Title: "shop"})
+		h, harness := newPage(t, postlude.Config{Workers: 2, Queue: 10}, Config{Title: "shop", SpansDropped: func() uint64 { return 7 }})
 		block := make(chan struct{})
 		slow := postlude.Func("slow", func(context.Context) error { <-block; return nil })
 		flaky := postlude.Func("flaky", func(context.Context) error { return errBoom })
@@ -36,7 +36,7 @@ func TestState(t *testing.T) {
 		time.Sleep(2 * time.Second)
 
 		s := get[state](t, h, "/")
-		if s.Fill != (fill{Workers: 2, WorkersMax: 2, Slots: 4, SlotsMax: 10, OldestWaitMS: 2000}) || s.Closing || s.Title != "shop" || s.WindowMS != 2000 {
+		if s.Fill != (fill{Workers: 2, WorkersMax: 2, Slots: 4, SlotsMax: 10, OldestWaitMS: 2000}) || s.Closing || s.Title != "shop" || s.SpansLost != 7 || s.WindowMS != 2000 {
 			t.Errorf("%+v", s)
 		}
 		if c := s.Overall.Counts; c.Running != 2 || c.Pending != 1 || c.Retrying != 1 || c.Scheduled != 4 {

@@ -21,6 +21,10 @@ type Config struct {
 	// person, with status 403. It is called for actions only: who may look is decided
 	// before a request comes here. nil: the page has no actions.
 	Authorize func(r *http.Request) (who string, err error)
+	// SpansDropped tells how many spans were lost on their way to the back end: SpansDropped
+	// of otelsetup's SDK. The page warns of them, as their traces can't be found. nil: it does
+	// not know. It is called once a second while somebody looks, and must not block.
+	SpansDropped func() uint64
 	// Logger takes the records of actions. nil: slog.Default() at the time of New.
 	Logger *slog.Logger
 }

@@ -14,13 +14,13 @@ import (
 
 // livePage shows the runtime's tasks. If somebody may act on them, the page is theirs
 // alone: the browser asks who they are when they open it.
-func livePage(rt *postlude.Runtime, log *slog.Logger, actions string) (page http.Handler, closePage func()) {
+func livePage(rt *postlude.Runtime, lost func() uint64, log *slog.Logger, actions string) (page http.Handler, closePage func()) {
 	if actions == "" {
-		live := taskz.New(rt, taskz.Config{Title: "Checkout", Logger: log})
+		live := taskz.New(rt, taskz.Config{Title: "Checkout", Logger: log, SpansDropped: lost})
 		return live, live.Close
 	}
 	authorize := operator(actions)
-	live := taskz.New(rt, taskz.Config{Title: "Checkout", Logger: log, Authorize: authorize})
+	live := taskz.New(rt, taskz.Config{Title: "Checkout", Logger: log, SpansDropped: lost, Authorize: authorize})
 	return protect(live, authorize), live.Close
 }
 

@@ -85,7 +85,7 @@ func (p *program) openShop(cfg config, s *service, db store, others *others, oth
 	}
 	p.rt = rt
 	p.atEnd(endTasks(rt))
-	page, closePage := livePage(rt, s.log, cfg.actions)
+	page, closePage := livePage(rt, s.SpansDropped, s.log, cfg.actions)
 	p.atEnd(func(context.Context) error { // also if it is never served
 		closePage()
 		return nil
