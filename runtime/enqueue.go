@@ -164,6 +164,7 @@ func (a *attempt) enqueue() (there existing) {
 	there, a.err = a.store(e)
 	a.end = time.Now()
 	if a.err != nil {
+		a.judgment = new(judgment)
 		a.failure = a.diagnose()
 		a.markFailed()
 	} else if there.duplicate {

@@ -45,16 +45,9 @@ type attempt struct {
 	start, end time.Time
 	queued     time.Duration
 
-	err        error
-	failure    *Failure // nil after a success
-	verdict    Verdict
-	by         *entry     // the handler that gave it
-	work       []work     // that handlers added
-	notifiers  []Notifier // noted by Escalate
-	notedBy    *entry
-	escalation string     // what is to come of telling them
-	window     *escalated // that this failure opened, until somebody was told
-	overBudget bool       // a retry was refused
+	err       error
+	failure   *Failure // nil after a success
+	*judgment          // nil until it has failed
 }
 
 // stage is how far an attempt has come.
@@ -186,6 +179,7 @@ func ownFrames(stack string) string {
 func (a *attempt) judge() {
 	a.end = time.Now()
 	if a.err != nil {
+		a.judgment = new(judgment)
 		a.failure = a.diagnose()
 		a.markFailed()
 		a.decide()
@@ -264,7 +258,7 @@ func (a *attempt) judgeAgain() {
 // actAgain ends a task whose record, or whatever else came after its judgment, ended the
 // goroutine.
 func (a *attempt) actAgain() {
-	if a.window != nil {
+	if a.judgment != nil && a.window != nil {
 		a.rt.escalations.reopen(a.window, a.failure.Suppressed)
 	}
 	switch {

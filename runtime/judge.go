@@ -11,6 +11,18 @@ import (
 	"github.com/postlude/postlude/internal/panics"
 )
 
+// judgment is what is decided about an attempt that failed.
+type judgment struct {
+	verdict    Verdict
+	by         *entry     // the handler that gave it
+	work       []work     // that handlers added
+	notifiers  []Notifier // noted by Escalate
+	notedBy    *entry
+	escalation string     // what is to come of telling them
+	window     *escalated // that this failure opened, until somebody was told
+	overBudget bool       // a retry was refused
+}
+
 // diagnose says how the attempt failed.
 func (a *attempt) diagnose() *Failure {
 	var ended error
