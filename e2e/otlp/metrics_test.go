@@ -14,7 +14,7 @@ import (
 // instrument is what a metric has to be.
 type instrument struct {
 	unit  string
-	kind  string // histogram, counter or gauge (a sum that goes up and down)
+	kind  string // histogram, counter, gauge (a sum that goes up and down) or level (a gauge)
 	total float64
 	attrs []string // that its points may have
 }
@@ -30,6 +30,13 @@ var instruments = map[string]instrument{
 	"task.retries":        {"{attempt}", "counter", 2, []string{"task.name", "task.timing"}},
 	"task.verdicts":       {"{attempt}", "counter", 9, []string{"task.name", "task.timing", "task.verdict"}},
 	"task.escalations":    {"{notification}", "counter", 2, []string{"task.name", "task.timing"}},
+
+	// Of the runtime, which is empty when it is asked for the last time.
+	"task.slots":              {"{task}", "level", 0, nil},
+	"task.slots.max":          {"{task}", "level", 65_536, nil},
+	"task.workers":            {"{worker}", "level", 0, nil},
+	"task.workers.max":        {"{worker}", "level", 1024, nil},
+	"task.pending.oldest_age": {"s", "level", 0, nil},
 }
 
 // bounds are those of both histograms, in seconds.
@@ -80,6 +87,14 @@ func (r *received) look(t *testing.T, m receiver.Metric, attrs []string) (kind s
 			return "counter", total
 		}
 		return "gauge", total
+	case *metrics.Metric_Gauge:
+		for _, p := range data.Gauge.DataPoints {
+			total += float64(p.GetAsInt()) + p.GetAsDouble()
+			if len(p.Attributes) > 0 {
+				t.Errorf("a point of %s has %v", m.Name, p.Attributes)
+			}
+		}
+		return "level", total
 	}
 	return "something else", 0
 }

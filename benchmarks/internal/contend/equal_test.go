@@ -26,9 +26,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
 // What Postlude tells and a task that is written by hand does not.
 var (
-	moreOnSpans    = []string{taskconv.TaskID, taskconv.TaskAttempt, taskconv.TaskArgs, taskconv.CodeFunctionName, taskconv.TaskVerdict, taskconv.TaskVerdictHandler}
-	moreInRecords  = []string{taskconv.TaskID, taskconv.TaskAttempt, taskconv.TaskVerdict, taskconv.TaskVerdictHandler}
-	moreMetrics    = []string{taskconv.MetricPending, taskconv.MetricQueueDuration, taskconv.MetricVerdicts}
+	moreOnSpans   = []string{taskconv.TaskID, taskconv.TaskAttempt, taskconv.TaskArgs, taskconv.CodeFunctionName, taskconv.TaskVerdict, taskconv.TaskVerdictHandler}
+	moreInRecords = []string{taskconv.TaskID, taskconv.TaskAttempt, taskconv.TaskVerdict, taskconv.TaskVerdictHandler}
+	moreMetrics   = []string{taskconv.MetricPending, taskconv.MetricQueueDuration, taskconv.MetricVerdicts,
+		taskconv.MetricSlots, taskconv.MetricSlotsMax, taskconv.MetricWorkers, taskconv.MetricWorkersMax, taskconv.MetricPendingAge}
 	whatAlsoVaries = []string{taskconv.LogTime, taskconv.LogTraceID, taskconv.LogSpanID, taskconv.LogDurationMS, taskconv.LogQueueDelayMS, taskconv.ExceptionStacktrace}
 )
 

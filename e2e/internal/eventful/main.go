@@ -58,6 +58,7 @@ func run(ctx context.Context, valid bool) error {
 	if err != nil {
 		return errors.Join(err, telemetry.Shutdown(ctx))
 	}
+	s.rt = rt
 	s.ctx, s.root = otel.Tracer("eventful").Start(rt.Context(ctx), "everything")
 	err = s.play()
 	s.root.End()

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/postlude/postlude/dashboards/taskz"
 	"github.com/postlude/postlude/e2e/internal/hostile"
 	postlude "github.com/postlude/postlude/runtime"
 	"github.com/postlude/postlude/runtime/durable"
@@ -20,6 +23,7 @@ const window = time.Second
 
 // scene is what happens, in the order of play.
 type scene struct {
+	rt       *postlude.Runtime
 	ctx      context.Context
 	root     trace.Span
 	own      string // what the program logs itself
@@ -49,7 +53,7 @@ var anOrder = order{
 }
 
 func (s *scene) play() error {
-	for _, act := range []func() error{s.succeed, s.fail, s.recover, s.escalate, s.durable, s.leave} {
+	for _, act := range []func() error{s.succeed, s.fail, s.recover, s.escalate, s.durable, s.act, s.leave} {
 		if err := act(); err != nil {
 			return err
 		}
@@ -80,6 +84,18 @@ func (s *scene) succeed() error {
 		attribute.String("shop.note", hostile.Text), attribute.Int("shop.lines", 2),
 		attribute.Float64("shop.total", 17.5), attribute.Bool("shop.paid", true),
 	))
+}
+
+// act has somebody try to cancel a task through the page who may not.
+func (s *scene) act() error {
+	page := taskz.New(s.rt, taskz.Config{Authorize: func(*http.Request) (string, error) { return hostile.Shown, errors.New(hostile.Shown) }})
+	defer page.Close()
+	w := httptest.NewRecorder()
+	page.ServeHTTP(w, httptest.NewRequestWithContext(s.ctx, http.MethodPost, "/tasks/nobody/cancel", nil))
+	if w.Code != http.StatusForbidden {
+		return fmt.Errorf("the page answered %d: %s", w.Code, w.Body)
+	}
+	return nil
 }
 
 // failure is an error that carries a long stack.
