@@ -28,8 +28,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 var (
 	moreOnSpans   = []string{taskconv.TaskID, taskconv.TaskAttempt, taskconv.TaskArgs, taskconv.CodeFunctionName, taskconv.TaskVerdict, taskconv.TaskVerdictHandler}
 	moreInRecords = []string{taskconv.TaskID, taskconv.TaskAttempt, taskconv.TaskVerdict, taskconv.TaskVerdictHandler}
-	moreMetrics   = []string{taskconv.MetricPending, taskconv.MetricQueueDuration, taskconv.MetricVerdicts,
-		taskconv.MetricSlots, taskconv.MetricSlotsMax, taskconv.MetricWorkers, taskconv.MetricWorkersMax, taskconv.MetricPendingAge}
+	moreMetrics   = []string{
+		taskconv.MetricPending, taskconv.MetricQueueDuration, taskconv.MetricVerdicts,
+		taskconv.MetricSlots, taskconv.MetricSlotsMax, taskconv.MetricWorkers, taskconv.MetricWorkersMax, taskconv.MetricPendingAge,
+	}
 	whatAlsoVaries = []string{taskconv.LogTime, taskconv.LogTraceID, taskconv.LogSpanID, taskconv.LogDurationMS, taskconv.LogQueueDelayMS, taskconv.ExceptionStacktrace}
 )
 
