@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -114,6 +115,9 @@ func appendAttr(b []byte, a slog.Attr) (_ []byte, ok bool) {
 	switch a.Key {
 	case "", "error", "err", slog.SourceKey, slog.LevelKey, slog.TimeKey, slog.MessageKey:
 		return b, false
+	}
+	if a.Value.Kind() == slog.KindDuration && !strings.HasSuffix(a.Key, "_ms") {
+		return b, false // the replacer gives it another name
 	}
 	b = append(render.AppendString(append(b, ','), a.Key), ':')
 	switch v := a.Value; v.Kind() {

@@ -135,3 +135,20 @@ func TestShortWayAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestShortWayNamesDurations as the long way does, also those of With.
+func TestShortWayNamesDurations(t *testing.T) {
+	with := []slog.Attr{slog.Duration("wait", time.Second), slog.Duration("took_ms", time.Second)}
+	r := &tasklog.Record{Time: at, Message: "m", Event: taskconv.EventFailed}
+	var short, long bytes.Buffer
+	h := NewHandler(&short, Options{Format: JSON}).WithAttrs(with).(tasklog.Handler)
+	if handled, err := h.HandleTask(t.Context(), r); err != nil {
+		t.Fatal(err)
+	} else if !handled {
+		return
+	}
+	_ = NewHandler(&long, Options{Format: JSON}).WithAttrs(with).Handle(t.Context(), viaSlog(r))
+	if short.String() != long.String() {
+		t.Errorf("short %s long  %s", &short, &long)
+	}
+}
