@@ -134,9 +134,14 @@ func parseTiming(s string) timing {
 	return immediate
 }
 
+// parseID reads an id that may come from anywhere.
 func parseID(s string) (id [16]byte, ok bool) {
-	n, err := hex.Decode(id[:], []byte(strings.ReplaceAll(s, "-", "")))
-	return id, err == nil && n == len(id)
+	digits := strings.ReplaceAll(s, "-", "")
+	if len(digits) != hex.EncodedLen(len(id)) {
+		return id, false
+	}
+	_, err := hex.Decode(id[:], []byte(digits))
+	return id, err == nil
 }
 
 // handedBack tells whether the task is to go back to its queue, as this process can't, or
