@@ -15,14 +15,13 @@ import (
 // observe has the meter ask for what is counted, and for how full queue and workers are.
 // That goes on after Shutdown, whose own tasks are to be in the last collection; so a
 // MeterProvider that lives on keeps the runtime.
-func (rt *Runtime) observe() error {
+func (rt *Runtime) observe() (metric.Registration, error) {
 	m := rt.meters
-	_, err := rt.cfg.MeterProvider.Meter(scopeInfo.Name).RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	return rt.cfg.MeterProvider.Meter(scopeInfo.Name).RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		rt.observeSeries(o)
 		rt.observeFill(o)
 		return nil
 	}, m.Active, m.Pending, m.Attempts, m.Slots, m.SlotsMax, m.Workers, m.WorkersMax, m.PendingAge)
-	return err
 }
 
 // observeFill makes the state of the in-process queue metrics: what is used, and of how
@@ -71,11 +70,13 @@ func (rt *Runtime) observeQueues() error {
 }
 
 // unwatch ends that: the engine may be closed after the shutdown.
-func (rt *Runtime) unwatch() (err error) {
-	if rt.watch == nil {
+func (rt *Runtime) unwatch() error { return unregister(rt.watch) }
+
+func unregister(r metric.Registration) (err error) {
+	if r == nil {
 		return nil
 	}
-	if p := panics.Try(func() { err = rt.watch.Unregister() }); p != nil {
+	if p := panics.Try(func() { err = r.Unregister() }); p != nil {
 		err = p
 	}
 	return err

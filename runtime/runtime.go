@@ -155,10 +155,12 @@ func New(cfg Config) (*Runtime, error) {
 	if len(errs) > 0 {
 		return nil, fmt.Errorf("postlude: invalid config: %w", errors.Join(errs...))
 	}
-	if err := rt.observe(); err != nil {
+	observed, err := rt.observe()
+	if err != nil {
 		return nil, fmt.Errorf("postlude: Config.MeterProvider: %w", err)
 	}
 	if err := rt.startWork(); err != nil {
+		err = errors.Join(err, unregister(observed)) // who tries again shall not pile them up
 		return nil, fmt.Errorf("postlude: Config.Engine: %w", err)
 	}
 	return rt, nil
