@@ -318,7 +318,7 @@ func (q *queue) tryNext(w *worker) (t *task, wait bool) {
 	}
 	for t := q.backlog.pop(); t != nil; t = q.backlog.pop() {
 		if t.state == ready { // or it was settled while it waited
-			q.takeLocked(t, t.again, w.freed)
+			q.takeLocked(t, t.again, max(w.freed, t.readyAt))
 			return t, false
 		}
 	}

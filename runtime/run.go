@@ -163,7 +163,7 @@ func (t *task) publish(err error) {
 	defer t.mu.Unlock()
 	t.over, t.err = true, err
 	// A Run may be kept for long, and shall not keep the request and the arguments.
-	t.stops, t.ctx, t.req, t.args, t.past = nil, nil, nil, nil, nil
+	t.stops, t.ctx, t.req, t.args, t.out, t.past = nil, nil, nil, nil, nil, nil
 	if t.done != nil {
 		close(t.done)
 	}
