@@ -78,7 +78,7 @@ func (a *attempt) retry() bool {
 	a.logRetrying()
 	a.doWork()
 	a.rt.measure(func(m *meters) { m.Retries.Add(a, 1, a.gauge...) })
-	t.remembered().span, t.past.err = a.span.SpanContext(), a.err
+	t.remembered().span, t.past.message = a.span.SpanContext(), head(errs.Text(a.err), maxMessage)
 	due := add(int64(a.end.Sub(a.rt.queue.epoch)), a.verdict.delay)
 	a.stage = concluded
 	if a.rt.queue.retry(t, due) { // from here on, t may be another worker's

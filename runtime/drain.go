@@ -214,8 +214,8 @@ func (q *queue) dropped(t *task) {
 	defer q.mu.Unlock()
 	q.count(t, pending, -1)
 	err := fmt.Errorf("%w: task %q was dropped before it ran", ErrShuttingDown, t.name)
-	if t.past != nil && t.past.err != nil {
-		err = fmt.Errorf("%w: task %q was dropped before its retry: %w", ErrShuttingDown, t.name, t.past.err)
+	if past := t.failures(); t.in == nil && t.attempt.Load() > 0 && len(past) > 0 {
+		err = fmt.Errorf("%w: task %q was dropped before its retry: %w", ErrShuttingDown, t.name, past[len(past)-1].Err)
 	}
 	f := dropped
 	if t.in != nil {

@@ -38,6 +38,11 @@ func (s *text) make(t *task) {
 	var space [512]byte
 	b := tasklog.AppendID(space[:0], t.id)
 	n := len(b)
+	defer func() {
+		if s.id == "" { // an argument's LogValue ended the goroutine
+			s.id = t.ID()
+		}
+	}()
 	if t.def != nil {
 		b = t.rt.render.Append(b, t.args)
 	}

@@ -66,6 +66,7 @@ func (rt *Runtime) run(w *worker) {
 	t := w.task
 	if t.out != nil {
 		rt.enqueueLate(w) // another process may run it
+		w.freed = 0
 		return
 	}
 	a := &attempt{task: t, number: int(t.attempt.Add(1)), start: time.Now()}
@@ -140,8 +141,12 @@ func (a *attempt) startSpan(of *otelx.Template) {
 	}
 }
 
-// introduce shows the attempt's span to the processors that are not ours.
+// introduce sets the user's attributes, and shows the span to the processors that are not
+// ours.
 func (a *attempt) introduce() {
+	if len(a.set.attrs) > 0 { // what the function sets under the same names comes after them
+		a.span.SetAttributes(a.set.attrs...)
+	}
 	if a.set.foreign {
 		a.tell(conclusion{})
 		a.eachForeign(func(e *entry) { e.OnStart(a, a.span) })
@@ -244,15 +249,17 @@ func (a *attempt) beginAgain() {
 // judgeAgain makes up for a judgment that user code ended: the error's own methods, or
 // the provider's processors.
 func (a *attempt) judgeAgain() {
-	if a.err != nil && a.failure == nil {
+	defer a.finishSpan() // also if what is to be told ends this goroutine, too
+	a.release()
+	if a.err != nil && !a.decided {
 		a.failure = &Failure{
 			ID: a.ID(), Err: errGoexit, Kind: KindPanic, ErrorType: string(KindPanic), Attempt: a.number,
 			SpanContext: a.span.SpanContext(), Span: a.span, info: a.info(), stopped: a.task.stopped,
 		}
 		a.err = errGoexit // the other's methods must not be called again
+		a.forget()
+		a.markFailed()
 	}
-	a.release()
-	a.finishSpan()
 }
 
 // actAgain ends a task whose record, or whatever else came after its judgment, ended the

@@ -10,7 +10,7 @@ import (
 // once, and don't pay for it.
 type past struct {
 	span    trace.SpanContext // of the attempt before a retry
-	err     error             // that it ended with
+	message string            // of the error that it ended with
 	failed  []FailedAttempt   // never changed in place, as handlers may have kept it
 	verdict action            // on the last of them
 	by      string            // the handler that gave it
@@ -45,6 +45,19 @@ func (t *task) remember(f FailedAttempt) {
 		h = slices.Delete(h, maxHistory/2, maxHistory/2+1)
 	}
 	p.failed, p.verdict, p.by = append(h, f), pass, ""
+}
+
+// forget has the task remember errGoexit in place of the attempt's own error, if that was
+// remembered already.
+func (a *attempt) forget() {
+	p := a.remembered()
+	if n := len(p.failed); n > 0 && p.failed[n-1].Attempt == a.number {
+		p.failed = p.failed[:n-1]
+	}
+	a.remember(FailedAttempt{
+		Attempt: a.number, Start: a.start, Elapsed: a.elapsed(), Err: a.err,
+		Kind: a.failure.Kind, ErrorType: a.failure.ErrorType, SpanContext: a.failure.SpanContext,
+	})
 }
 
 // judged is a copy of the failed attempts in which the last one has its verdict.

@@ -21,6 +21,7 @@ type judgment struct {
 	escalation string     // what is to come of telling them
 	window     *escalated // that this failure opened, until somebody was told
 	overBudget bool       // a retry was refused
+	decided    bool       // nobody needs to ask the error's methods for that any more
 }
 
 // diagnose says how the attempt failed.
@@ -81,6 +82,7 @@ func (a *attempt) decide() {
 		a.ask()
 	}
 	a.noteVerdict()
+	a.decided = true
 }
 
 // interrupted tells whether the attempt was to end, to be made again elsewhere, before it

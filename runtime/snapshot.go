@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/postlude/postlude/internal/errs"
 	"github.com/postlude/postlude/internal/taskctx"
 )
 
@@ -99,7 +98,7 @@ func (rt *Runtime) Snapshot() Snapshot {
 	})
 	rt.mu.Unlock()
 	s.Tasks = statsOf(names)
-	s.Busy, s.Backoff = statusOf(running), statusOf(retrying)
+	s.Busy, s.Backoff = statusOf(running, StateRunning), statusOf(retrying, StateRetrying)
 	return s
 }
 
@@ -123,21 +122,23 @@ func statsOf(names []named) []TaskStats {
 	return tasks
 }
 
-// listed is what is noted of a task under the lock; its id and its error's text are made
-// after that.
+// listed is what is noted of a task under the lock; its id is made after that. The message
+// was made by the task's worker: an error's methods are user code, which may not be safe for
+// another goroutine, and must not hold up who wants a Snapshot.
 type listed struct {
-	task *task
-	at   time.Time
-	err  error
+	task    *task
+	at      time.Time
+	message string
 }
 
-func statusOf(list []listed) []TaskStatus {
+func statusOf(list []listed, state string) []TaskStatus {
 	var tasks []TaskStatus
 	for _, l := range list {
-		s := TaskStatus{TaskInfo: l.task.info(), Since: l.at}
-		s.State = StateRunning
-		if l.err != nil {
-			s.State, s.Since, s.Due, s.Message = StateRetrying, time.Time{}, l.at, head(errs.Text(l.err), maxMessage)
+		s := TaskStatus{TaskInfo: l.task.info(), Message: l.message}
+		if s.State = state; state == StateRunning {
+			s.Since = l.at
+		} else {
+			s.Due = l.at
 		}
 		tasks = append(tasks, s)
 	}
@@ -174,7 +175,7 @@ func (q *queue) runningLocked() (list []listed) {
 func (q *queue) retryingLocked() (list []listed) {
 	for _, t := range q.timers.tasks[:min(len(q.timers.tasks), 8*MaxListed)] {
 		if t.state == retrying {
-			list = append(list, listed{task: t, at: q.epoch.Add(time.Duration(t.at)), err: t.past.err})
+			list = append(list, listed{task: t, at: q.epoch.Add(time.Duration(t.at)), message: t.past.message})
 		}
 	}
 	slices.SortFunc(list, func(a, b listed) int { return a.at.Compare(b.at) })

@@ -46,7 +46,7 @@ func (a *attempt) tell(c conclusion) {
 		a.addLink(a.past.span)
 	}
 	shown := a.text()
-	kvs := append(make([]attribute.KeyValue, 0, 5+len(a.set.attrs)), // what a success has
+	kvs := append(make([]attribute.KeyValue, 0, 5), // what a success has
 		attribute.String(taskconv.TaskID, shown.id),
 		attribute.Int(taskconv.TaskAttempt, a.number),
 		attribute.Float64(taskconv.TaskQueueDelay, a.queued.Seconds()),
@@ -57,7 +57,7 @@ func (a *attempt) tell(c conclusion) {
 	if a.set.attempts > 0 {
 		kvs = append(kvs, attribute.Int(taskconv.TaskMaxAttempts, a.set.attempts))
 	}
-	a.span.SetAttributes(c.append(append(kvs, a.set.attrs...))...)
+	a.span.SetAttributes(c.append(kvs)...)
 }
 
 func (a *attempt) addLink(sc trace.SpanContext) {
