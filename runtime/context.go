@@ -118,6 +118,10 @@ func (a *attempt) Value(key any) any {
 	return a.values.Value(key)
 }
 
+// String is for who prints a context, as mocks do with their arguments: package fmt would else
+// read all fields, while others write them.
+func (a *attempt) String() string { return "postlude.Attempt(" + a.name + ")" }
+
 // leanContext is what a waiting task keeps of its scheduling context, so that the rest can
 // be freed: one small object in place of a chain that leads to the whole request.
 type leanContext struct {

@@ -3,6 +3,7 @@ package postlude_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"runtime"
@@ -205,4 +206,68 @@ type slowly struct{ *durabletest.Engine }
 func (e *slowly) Enqueue(ctx context.Context, j durable.Job) (durable.Receipt, error) {
 	time.Sleep(3 * time.Second)
 	return e.Engine.Enqueue(ctx, j)
+}
+
+// TestRuntimesShareAMeterProvider: what they count of the same task adds up.
+func TestRuntimesShareAMeterProvider(t *testing.T) {
+	delta := func(sdkmetric.InstrumentKind) metricdata.Temporality { return metricdata.DeltaTemporality }
+	for name, c := range map[string]struct {
+		reader *sdkmetric.ManualReader
+		want   [2]int64
+	}{
+		"cumulative": {sdkmetric.NewManualReader(), [2]int64{2, 3}},
+		"delta":      {sdkmetric.NewManualReader(sdkmetric.WithTemporalitySelector(delta)), [2]int64{2, 1}},
+	} {
+		mp := sdkmetric.NewMeterProvider(sdkmetric.WithReader(c.reader))
+		one, two := bare(t, postlude.Config{MeterProvider: mp}), bare(t, postlude.Config{MeterProvider: mp})
+		for i, rts := range [][]*postlude.Runtime{{one, two}, {two}} {
+			for _, rt := range rts {
+				run := accepted(t)(postlude.Go(rt.Context(t.Context()), postlude.Func("job", func(context.Context) error { return nil })))
+				<-run.Done()
+			}
+			if _, err := one.Shutdown(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if got := attemptsOf(t, c.reader); got != c.want[i] {
+				t.Errorf("%s, collection %d: %d attempts, want %d", name, i, got, c.want[i])
+			}
+		}
+	}
+}
+
+func attemptsOf(t *testing.T, reader *sdkmetric.ManualReader) (n int64) {
+	var rm metricdata.ResourceMetrics
+	if err := reader.Collect(t.Context(), &rm); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range rm.ScopeMetrics {
+		for _, m := range s.Metrics {
+			if m.Name == taskconv.MetricAttempts {
+				for _, p := range m.Data.(metricdata.Sum[int64]).DataPoints {
+					n += p.Value
+				}
+			}
+		}
+	}
+	return n
+}
+
+// TestPrintedContext: a context may be printed, whatever happens to its task meanwhile.
+func TestPrintedContext(t *testing.T) {
+	rt := bare(t, postlude.Config{})
+	begun, printed := make(chan struct{}), make(chan string)
+	run := accepted(t)(postlude.Go(rt.Context(t.Context()), postlude.Func("job", func(ctx context.Context) error {
+		close(begun)
+		var s string
+		for ctx.Err() == nil {
+			s = fmt.Sprint(ctx)
+		}
+		printed <- s
+		return nil
+	})))
+	<-begun
+	run.Cancel()
+	if s := <-printed; !strings.Contains(s, "job") || len(s) > 100 {
+		t.Error(s)
+	}
 }
