@@ -144,7 +144,7 @@ func (a *attempt) startSpan(of *otelx.Template) {
 // introduce sets the user's attributes, and shows the span to the processors that are not
 // ours.
 func (a *attempt) introduce() {
-	if len(a.set.attrs) > 0 { // what the function sets under the same names comes after them
+	if a.exported && len(a.set.attrs) > 0 { // what the function sets under the same names comes after them
 		a.span.SetAttributes(a.set.attrs...)
 	}
 	if a.set.foreign {

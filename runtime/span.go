@@ -1,6 +1,8 @@
 package postlude
 
 import (
+	"slices"
+
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -57,7 +59,24 @@ func (a *attempt) tell(c conclusion) {
 	if a.set.attempts > 0 {
 		kvs = append(kvs, attribute.Int(taskconv.TaskMaxAttempts, a.set.attempts))
 	}
+	if !a.exported {
+		kvs = append(kvs, a.unset()...)
+	}
 	a.span.SetAttributes(c.append(kvs)...)
+}
+
+// unset are the user's attributes that the function has not set itself.
+func (a *attempt) unset() (kvs []attribute.KeyValue) {
+	if len(a.set.attrs) == 0 {
+		return nil
+	}
+	there := a.span.Attributes()
+	for _, kv := range a.set.attrs {
+		if !slices.ContainsFunc(there, func(own attribute.KeyValue) bool { return own.Key == kv.Key }) {
+			kvs = append(kvs, kv)
+		}
+	}
+	return kvs
 }
 
 func (a *attempt) addLink(sc trace.SpanContext) {
