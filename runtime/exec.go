@@ -274,6 +274,7 @@ func (a *attempt) actAgain() {
 	case a.out != nil:
 		a.dropUnqueuedAgain()
 	case a.err == nil:
+		a.logAgain()
 		a.settle(succeeded)
 	case a.in != nil && (a.verdict.action == requeue || a.verdict.action == retryAfter):
 		a.settle(requeued)

@@ -78,6 +78,18 @@ func (a *attempt) logSucceeded() {
 		millis(taskconv.LogQueueDelayMS, a.queued))
 }
 
+// logAgain makes up for a record of success that user code ended: the arguments are left out,
+// as they are what most likely did, and nothing can end this but its own goroutine.
+func (a *attempt) logAgain() {
+	s := &text{id: a.ID()}
+	s.once.Do(func() {})
+	a.shown.CompareAndSwap(nil, s)
+	_ = within(context.WithoutCancel(a), 0, func(context.Context) error {
+		a.logSucceeded()
+		return nil
+	})
+}
+
 func (a *attempt) logRetrying() {
 	a.emit(slog.LevelWarn, taskconv.EventRetrying, "task failed, will be retried",
 		append(a.failureAttrs(), millis(taskconv.LogRetryDelayMS, a.verdict.delay))...)

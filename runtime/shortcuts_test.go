@@ -1,17 +1,13 @@
 package postlude_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"runtime"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
@@ -20,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/postlude/postlude/logging"
 	postlude "github.com/postlude/postlude/runtime"
 	"github.com/postlude/postlude/runtime/durable"
 	"github.com/postlude/postlude/runtime/durable/durabletest"
@@ -114,50 +111,6 @@ func TestIDOfHostileArgs(t *testing.T) {
 	}
 }
 
-// asked counts who wants to know what it says.
-type asked struct{ n *atomic.Int32 }
-
-func (e asked) Error() string { e.n.Add(1); return "asked" }
-
-// TestSnapshotAsksNoErrors: their methods are user code, which may block, or not be safe
-// for a goroutine other than the task's.
-func TestSnapshotAsksNoErrors(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		h, n := postludetest.New(t, postlude.Config{}), new(atomic.Int32)
-		run := settledAfter(t, time.Second)(postlude.Go(h.Context(), postlude.Func("job", func(context.Context) error { return asked{n} }),
-			postlude.OnError(postlude.Retry{Max: 1, Base: time.Minute})))
-		before := n.Load()
-		if s := h.Runtime().Snapshot(); len(s.Backoff) != 1 || s.Backoff[0].Message != "asked" || n.Load() != before {
-			t.Errorf("%+v, asked %d times", s.Backoff, n.Load()-before)
-		}
-		run.Cancel()
-	})
-}
-
-// TestSnapshotOfUnqueued: a task that waits for another try to be enqueued is shown as one
-// that waits.
-func TestSnapshotOfUnqueued(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		task := billing(nothing)
-		h := postludetest.New(t, postlude.Config{Engine: &refusing{durabletest.NewEngine()}, EnqueueOnly: true})
-		h.Serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			accepted(t)(postlude.AfterResponse(r.Context(), task.With(bill{})))
-		}), httptest.NewRequest("GET", "/", http.NoBody))
-		synctest.Wait()
-		s := h.Runtime().Snapshot()
-		if len(s.Backoff) != 1 || s.Backoff[0].State != postlude.StateRetrying || s.Backoff[0].Message == "" || s.Backoff[0].Due.IsZero() {
-			t.Errorf("%+v", s.Backoff)
-		}
-	})
-}
-
-// refusing is an engine whose database is away.
-type refusing struct{ *durabletest.Engine }
-
-func (*refusing) Enqueue(context.Context, durable.Job) (durable.Receipt, error) {
-	return durable.Receipt{}, errors.New("database is away")
-}
-
 // unworkable is an engine that can't begin.
 type unworkable struct{ *durabletest.Engine }
 
@@ -179,33 +132,6 @@ func TestNewLeavesNothingBehind(t *testing.T) {
 	if err := reader.Collect(t.Context(), &rm); err != nil || len(rm.ScopeMetrics) > 0 {
 		t.Errorf("%v, %+v", err, rm.ScopeMetrics)
 	}
-}
-
-// TestBusySince: after the enqueueing of a durable task, a worker's next task runs since it
-// was taken, and not since before.
-func TestBusySince(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		e := &slowly{durabletest.NewEngine()}
-		h := postludetest.New(t, postlude.Config{Workers: 1, Engine: e, EnqueueOnly: true})
-		time.Sleep(time.Second)
-		h.Serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			accepted(t)(postlude.AfterResponse(r.Context(), billing(nothing).With(bill{})))
-		}), httptest.NewRequest("GET", "/", http.NoBody))
-		synctest.Wait()
-		accepted(t)(postlude.Go(h.Context(), sleeper("slow", time.Minute)))
-		time.Sleep(4 * time.Second)
-		if s := h.Runtime().Snapshot(); len(s.Busy) != 1 || s.Time.Sub(s.Busy[0].Since) != time.Second {
-			t.Errorf("at %v: %+v", s.Time, s.Busy)
-		}
-	})
-}
-
-// slowly takes three seconds to enqueue.
-type slowly struct{ *durabletest.Engine }
-
-func (e *slowly) Enqueue(ctx context.Context, j durable.Job) (durable.Receipt, error) {
-	time.Sleep(3 * time.Second)
-	return e.Engine.Enqueue(ctx, j)
 }
 
 // TestRuntimesShareAMeterProvider: what they count of the same task adds up.
@@ -269,5 +195,21 @@ func TestPrintedContext(t *testing.T) {
 	run.Cancel()
 	if s := <-printed; !strings.Contains(s, "job") || len(s) > 100 {
 		t.Error(s)
+	}
+}
+
+// TestRecordOfHostileArgs: a task whose arguments end the goroutine that writes them into its
+// only record has that record.
+func TestRecordOfHostileArgs(t *testing.T) {
+	var out bytes.Buffer
+	rt, err := postlude.New(postlude.Config{Logger: logging.New(&out, logging.Options{Format: logging.JSON})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	task := postlude.Define("job", func(context.Context, exits) error { return nil })
+	run := accepted(t)(postlude.Go(rt.Context(t.Context()), task.With(exits{})))
+	<-run.Done()
+	if _, err := rt.Shutdown(t.Context()); err != nil || run.Err() != nil || strings.Count(out.String(), taskconv.EventSucceeded) != 1 {
+		t.Errorf("%v, %v\n%s", err, run.Err(), &out)
 	}
 }

@@ -171,9 +171,12 @@ func (q *queue) runningLocked() (list []listed) {
 }
 
 // retryingLocked does not sort the whole heap: of its first entries, those that are due next
-// are nearly all that are.
+// are nearly all that are. It looks further if delayed tasks fill these, but not at a million.
 func (q *queue) retryingLocked() (list []listed) {
-	for _, t := range q.timers.tasks[:min(len(q.timers.tasks), 8*MaxListed)] {
+	for i, t := range q.timers.tasks[:min(len(q.timers.tasks), 128*MaxListed)] {
+		if i >= 8*MaxListed && len(list) >= min(MaxListed, q.tally[waitingRetry]) {
+			break
+		}
 		if t.state == retrying {
 			list = append(list, listed{task: t, at: q.epoch.Add(time.Duration(t.at)), message: t.past.message})
 		}
