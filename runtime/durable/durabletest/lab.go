@@ -22,11 +22,19 @@ type lab struct {
 	task, queue string
 	gates       []func()
 	crews       []*crew
+
+	mu   sync.Mutex // guards what follows
+	over bool       // the test
 }
 
 func newLab(t *testing.T, e durable.Engine, s settings) *lab {
 	l := &lab{T: t, settings: s, e: e}
 	l.task, l.queue = l.unused("task"), l.unused("queue")
+	t.Cleanup(func() { // the last one
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.over = true
+	})
 	t.Cleanup(func() {
 		// A test that has failed may have left attempts that wait.
 		for _, open := range l.gates {
@@ -37,6 +45,17 @@ func newLab(t *testing.T, e durable.Engine, s settings) *lab {
 		}
 	})
 	return l
+}
+
+// Errorf is the test's, unless that is over: an engine that does not stop may still deliver
+// jobs, and to tell of it then would take the whole test binary down.
+func (l *lab) Errorf(format string, args ...any) {
+	l.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.over {
+		l.T.Errorf(format, args...)
+	}
 }
 
 // unused returns a name that nobody else has, for a task or a queue.
