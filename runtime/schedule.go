@@ -88,7 +88,7 @@ func schedule(ctx context.Context, when timing, j Job, opts []Option) (Run, erro
 	default:
 		err = sc.req.admit(t)
 	}
-	if t.out != nil && err == ErrShuttingDown { // nobody has to run it here
+	if err == ErrShuttingDown && t.out != nil { // nobody has to run it here; a task that was admitted is others'
 		return sc.rt.enqueueNow(ctx, t)
 	}
 	if err != nil {
