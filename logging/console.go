@@ -24,7 +24,8 @@ type console struct {
 	group  bool         // whether one of the scopes is a group
 }
 
-// lockedWriter is the one lock for lines with and without a stack.
+// lockedWriter is the one lock for lines that come in two ways: on the console with and
+// without a stack, in JSON short and long.
 type lockedWriter struct {
 	mu sync.Mutex
 	w  io.Writer

@@ -152,15 +152,3 @@ func appendMilliseconds(b []byte, d time.Duration) []byte {
 	}
 	return b
 }
-
-// sharedWriter lets both ways write to w, a line at a time.
-type sharedWriter struct {
-	mu sync.Mutex
-	w  io.Writer
-}
-
-func (s *sharedWriter) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.w.Write(p)
-}

@@ -126,7 +126,7 @@ func newJSON(w io.Writer, opts Options) slog.Handler {
 	}
 	out := w
 	if _, ok := w.(*Batcher); !ok { // it has a lock of its own, and does not hold it while it writes
-		out = &sharedWriter{w: w}
+		out = &lockedWriter{w: w}
 	}
 	var h slog.Handler = slog.NewJSONHandler(out, &slog.HandlerOptions{
 		AddSource:   opts.AddSource,
