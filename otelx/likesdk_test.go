@@ -12,14 +12,15 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/postlude/postlude/otelx"
 )
 
-// FuzzLocalSpanLikeSDK writes the same to a span that the SDK records and to one that
-// is recorded here. Whoever reads them must not see which is which: a handler's
+// FuzzLocalSpanLikeSDK writes the same to a span that the SDK records and to those that
+// are recorded here. Whoever reads them must not see which is which: a handler's
 // decision may not depend on the sampler. The bytes say what is written.
 func FuzzLocalSpanLikeSDK(f *testing.F) {
 	f.Add([]byte{})
@@ -37,20 +38,63 @@ func FuzzLocalSpanLikeSDK(f *testing.F) {
 		config := otelx.TemplateConfig{Tracer: sampledBy(sdktrace.AlwaysSample()), Scope: scope, Name: "it", Attributes: given}
 		_, theirs, exported := otelx.NewTemplate(config).Start(t.Context())
 		config.Tracer = sampledBy(sdktrace.NeverSample())
-		_, ours, local := otelx.NewTemplate(config).Start(t.Context())
-		if !exported || local {
+		_, unsampled, local := otelx.NewTemplate(config).Start(t.Context())
+		config.Tracer = ours(sdktrace.AlwaysSample())
+		_, own, exportedToo := otelx.NewTemplate(config).Start(t.Context())
+		if !exported || local || !exportedToo {
 			t.Fatal("the setup is wrong")
 		}
+		all := []sdktrace.ReadWriteSpan{unsampled, own}
 		for len(program) >= 2 {
 			op, n := program[0]%ops, program[1]
 			write(theirs, op, n)
-			write(ours, op, n)
-			if op == opRead {
-				compare(t, theirs, ours)
+			for _, ours := range all {
+				write(ours, op, n)
+				if op == opRead {
+					compare(t, theirs, ours)
+				}
 			}
 			program = program[2:]
 		}
-		compare(t, theirs, ours)
+		for _, ours := range all {
+			compare(t, theirs, ours)
+		}
+	})
+}
+
+// FuzzExportedLikeSDK is FuzzLocalSpanLikeSDK for what the processors get in the end.
+func FuzzExportedLikeSDK(f *testing.F) {
+	f.Add([]byte{})
+	for op := range byte(ops) {
+		f.Add([]byte{op, 0, op, 1, op, 2, op, 255})
+	}
+	f.Fuzz(func(t *testing.T, program []byte) {
+		if len(program) > 400 {
+			t.Skip("long programs find nothing that short ones don't")
+		}
+		var theirs, ours collector
+		res := resource.NewSchemaless(attribute.String("service.name", "shop"))
+		for tp, got := range map[trace.TracerProvider]*collector{
+			sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(&theirs), sdktrace.WithResource(res)):               &theirs,
+			otelx.NewTracerProvider(otelx.ProviderConfig{Processors: []sdktrace.SpanProcessor{&ours}, Resource: res}): &ours,
+		} {
+			template := otelx.NewTemplate(otelx.TemplateConfig{
+				Tracer: tracerOf(tp), Scope: scope, Name: "it", Kind: trace.SpanKindProducer, Attributes: startAttributes(program),
+			})
+			_, span, _ := template.Start(t.Context())
+			for rest := program; len(rest) >= 2; rest = rest[2:] {
+				write(span, rest[0]%ops, rest[1])
+			}
+			span.End(trace.WithTimestamp(time.Unix(1e6, 0)))
+			span.End()
+			if len(got.started) != 1 || len(got.ended) != 1 {
+				t.Fatalf("%T: %d started, %d ended", tp, len(got.started), len(got.ended))
+			}
+		}
+		compare(t, theirs.ended[0], ours.ended[0])
+		if !theirs.ended[0].Resource().Equal(ours.ended[0].Resource()) {
+			t.Errorf("resource %v, and not %v", ours.ended[0].Resource(), theirs.ended[0].Resource())
+		}
 	})
 }
 

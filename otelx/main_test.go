@@ -35,6 +35,19 @@ func sampledBy(s sdktrace.Sampler) trace.Tracer {
 	return tracerOf(sdktrace.NewTracerProvider(sdktrace.WithSampler(s), sdktrace.WithIDGenerator(newIDs())))
 }
 
+// ours is the tracer of a provider of ours.
+func ours(s sdktrace.Sampler) trace.Tracer {
+	return tracerOf(otelx.NewTracerProvider(otelx.ProviderConfig{Sampler: s, IDGenerator: newIDs()}))
+}
+
+func oursShutDown() trace.TracerProvider {
+	tp := otelx.NewTracerProvider(otelx.ProviderConfig{})
+	if err := tp.Shutdown(context.Background()); err != nil {
+		panic(err)
+	}
+	return tp
+}
+
 // ids makes IDs that look random to a sampler and are the same in every run.
 type ids struct {
 	mu  sync.Mutex
@@ -74,6 +87,10 @@ var setups = []setup{
 	{"no-op", func() trace.Tracer { return tracerOf(noop.NewTracerProvider()) }, false, false, false},
 	{"shut down", func() trace.Tracer { return tracerOf(shutDown()) }, false, false, false},
 	{"global before a provider is set", func() trace.Tracer { return tracerOf(otel.GetTracerProvider()) }, false, false, false},
+	{"ours, always", func() trace.Tracer { return ours(sdktrace.AlwaysSample()) }, true, false, true},
+	{"ours, record only", func() trace.Tracer { return ours(recordOnly{}) }, true, false, true},
+	{"ours, never", func() trace.Tracer { return ours(sdktrace.NeverSample()) }, false, false, true},
+	{"ours, shut down", func() trace.Tracer { return tracerOf(oursShutDown()) }, false, false, false},
 	{"not the SDK's", func() trace.Tracer { return tracerOf(&foreign{}) }, true, false, true},
 }
 

@@ -34,9 +34,10 @@ var ended = func() sdktrace.ReadWriteSpan {
 	return rw
 }()
 
-// Local records what the SDK does not, so that a span processor of ours can
-// read and write every span. Every call goes to the inner span too, which ignores
-// it unless it belongs to a tracer that records in its own way.
+// Local is a span that is recorded here and not by the SDK, so that a span processor of
+// ours can read and write every span, and that of a TracerProvider of ours costs less.
+// Every call goes to the inner span too, which ignores it unless it belongs to a tracer
+// that records in its own way.
 //
 // It is part of a larger object where there is one, see Template.StartIn, and small as
 // long as nobody writes to it.
@@ -46,54 +47,82 @@ type Local struct {
 	template *Template
 	inner    trace.Span
 	of       context.Context // the parent's
+	context  trace.SpanContext
+	exported bool // to the processors of the template's provider
 	start    time.Time
 
 	mu      sync.Mutex // guards what follows
 	end     time.Time
-	written *written // nil: as the template has it
-}
-
-// written is what was recorded on a local span.
-type written struct {
-	name    string
-	attrs   []attribute.KeyValue // nil while they are the template's, which are shared
-	events  []sdktrace.Event
-	links   []sdktrace.Link
-	status  sdktrace.Status
-	dropped struct{ attrs, events, links int }
+	written *snapshot // nil: as the template has it
 }
 
 // record calls fn under the lock, unless the span has ended.
-func (s *Local) record(fn func(*written)) {
+func (s *Local) record(fn func(*snapshot)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.end.IsZero() {
 		return
 	}
 	if s.written == nil {
-		s.written = s.blank()
+		s.written = s.template.blank()
 	}
 	fn(s.written)
 }
 
-func (s *Local) blank() *written {
-	w := &written{name: s.template.name}
-	w.dropped.attrs = s.template.dropped
-	return w
-}
-
+// End ends the span, once, and hands it to the processors if it is exported.
 func (s *Local) End(opts ...trace.SpanEndOption) {
 	cfg := trace.NewSpanEndConfig(opts...)
 	end := cfg.Timestamp()
 	if end.IsZero() {
 		end = time.Now()
 	}
-	s.mu.Lock()
-	if s.end.IsZero() {
-		s.end = end
-	}
-	s.mu.Unlock()
+	s.finish(end)
 	s.inner.End(opts...)
+}
+
+// EndAt is End with a timestamp, without what that option allocates.
+func (s *Local) EndAt(end time.Time) {
+	s.finish(end)
+	if s.inner.IsRecording() {
+		s.inner.End(trace.WithTimestamp(end))
+	} else {
+		s.inner.End()
+	}
+}
+
+func (s *Local) finish(end time.Time) {
+	if !s.exported {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.end.IsZero() {
+			s.end = end
+		}
+		return
+	}
+	if w := s.take(end, s.Parent()); w != nil {
+		s.template.own.export(w)
+	}
+}
+
+// take ends the span, and returns it as it is exported; nil if it had ended before. That
+// leads to neither the task nor its context: a queue of spans keeps nothing else alive.
+func (s *Local) take(end time.Time, parent trace.SpanContext) *snapshot {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.end.IsZero() {
+		return nil
+	}
+	s.end = end
+	if s.written == nil {
+		s.written = s.template.blank()
+	}
+	w := s.written
+	w.ReadOnlySpan, w.template = ended, s.template
+	w.context, w.parent, w.start, w.end = s.context, parent, s.start, end
+	if w.attrs == nil {
+		w.attrs = s.template.attrs
+	}
+	return w
 }
 
 // IsRecording is true until the span ended, though nothing may export it: the
@@ -105,7 +134,7 @@ func (s *Local) IsRecording() bool {
 }
 
 func (s *Local) SetAttributes(kv ...attribute.KeyValue) {
-	s.record(func(w *written) {
+	s.record(func(w *snapshot) {
 		if w.attrs == nil {
 			w.attrs = make([]attribute.KeyValue, 0, len(s.template.attrs)+len(kv))
 			w.attrs = append(w.attrs, s.template.attrs...)
@@ -116,13 +145,13 @@ func (s *Local) SetAttributes(kv ...attribute.KeyValue) {
 }
 
 func (s *Local) SetName(name string) {
-	s.record(func(w *written) { w.name = name })
+	s.record(func(w *snapshot) { w.name = name })
 	s.inner.SetName(name)
 }
 
 // SetStatus follows the specification: Ok is final, and Unset changes nothing.
 func (s *Local) SetStatus(code codes.Code, description string) {
-	s.record(func(w *written) {
+	s.record(func(w *snapshot) {
 		if w.status.Code > code {
 			return
 		}
@@ -135,7 +164,7 @@ func (s *Local) SetStatus(code codes.Code, description string) {
 }
 
 func (s *Local) AddEvent(name string, opts ...trace.EventOption) {
-	s.record(func(w *written) { w.addEvent(name, opts...) })
+	s.record(func(w *snapshot) { w.addEvent(name, opts...) })
 	s.inner.AddEvent(name, opts...)
 }
 
@@ -152,22 +181,15 @@ func (s *Local) RecordError(err error, opts ...trace.EventOption) {
 		if c := trace.NewEventConfig(opts...); c.StackTrace() {
 			all = append(all, trace.WithAttributes(attribute.String(taskconv.ExceptionStacktrace, stack())))
 		}
-		s.record(func(w *written) { w.addEvent(taskconv.ExceptionEvent, all...) })
+		s.record(func(w *snapshot) { w.addEvent(taskconv.ExceptionEvent, all...) })
 	}
 	s.inner.RecordError(err, opts...)
-}
-
-func (w *written) addEvent(name string, opts ...trace.EventOption) {
-	c := trace.NewEventConfig(opts...)
-	e := sdktrace.Event{Name: name, Time: c.Timestamp()}
-	e.Attributes, e.DroppedAttributeCount = capped(c.Attributes())
-	w.events = push(w.events, e, &w.dropped.events)
 }
 
 // AddLink ignores a link that says nothing, as the SDK does.
 func (s *Local) AddLink(l trace.Link) {
 	if l.SpanContext.IsValid() || len(l.Attributes) > 0 || l.SpanContext.TraceState().Len() > 0 {
-		s.record(func(w *written) {
+		s.record(func(w *snapshot) {
 			link := sdktrace.Link{SpanContext: l.SpanContext}
 			link.Attributes, link.DroppedAttributeCount = capped(l.Attributes)
 			w.links = push(w.links, link, &w.dropped.links)
@@ -177,7 +199,7 @@ func (s *Local) AddLink(l trace.Link) {
 }
 
 func (s *Local) TracerProvider() trace.TracerProvider { return s.inner.TracerProvider() }
-func (s *Local) SpanContext() trace.SpanContext       { return s.inner.SpanContext() }
+func (s *Local) SpanContext() trace.SpanContext       { return s.context }
 func (s *Local) SpanKind() trace.SpanKind             { return s.template.kind }
 func (s *Local) StartTime() time.Time                 { return s.start }
 func (s *Local) ChildSpanCount() int                  { return 0 }
@@ -195,37 +217,45 @@ func (s *Local) EndTime() time.Time {
 	return s.end
 }
 
-func (s *Local) Name() string { return read(s, func(w *written) string { return w.name }) }
+func (s *Local) Name() string { return read(s, func(w *snapshot) string { return w.name }) }
 
 func (s *Local) DroppedAttributes() int {
-	return read(s, func(w *written) int { return w.dropped.attrs })
+	return read(s, func(w *snapshot) int { return w.dropped.attrs })
 }
 
 func (s *Local) DroppedEvents() int {
-	return read(s, func(w *written) int { return w.dropped.events })
+	return read(s, func(w *snapshot) int { return w.dropped.events })
 }
 
-func (s *Local) DroppedLinks() int { return read(s, func(w *written) int { return w.dropped.links }) }
+func (s *Local) DroppedLinks() int { return read(s, func(w *snapshot) int { return w.dropped.links }) }
 
 func (s *Local) Status() sdktrace.Status {
-	return read(s, func(w *written) sdktrace.Status { return w.status })
+	return read(s, func(w *snapshot) sdktrace.Status { return w.status })
 }
 
 func (s *Local) Events() []sdktrace.Event {
-	return read(s, func(w *written) []sdktrace.Event { return slices.Clone(w.events) })
+	return read(s, func(w *snapshot) []sdktrace.Event { return slices.Clone(w.events) })
 }
 
 func (s *Local) Links() []sdktrace.Link {
-	return read(s, func(w *written) []sdktrace.Link { return slices.Clone(w.links) })
+	return read(s, func(w *snapshot) []sdktrace.Link { return slices.Clone(w.links) })
 }
 
 func (s *Local) Attributes() []attribute.KeyValue {
-	return read(s, func(w *written) []attribute.KeyValue {
+	return read(s, func(w *snapshot) []attribute.KeyValue {
 		if w.attrs == nil {
 			return slices.Clone(s.template.attrs)
 		}
 		return slices.Clone(w.attrs)
 	})
+}
+
+// Resource is that of the provider, if it exports the span; else it is empty.
+func (s *Local) Resource() *resource.Resource {
+	if s.exported {
+		return s.template.own.resource
+	}
+	return ended.Resource()
 }
 
 func (s *Local) InstrumentationScope() instrumentation.Scope { return s.template.scope }
@@ -237,11 +267,11 @@ func (s *Local) InstrumentationLibrary() instrumentation.Library { //nolint:stat
 	return s.template.scope
 }
 
-func read[T any](s *Local, fn func(*written) T) T {
+func read[T any](s *Local, fn func(*snapshot) T) T {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.written == nil {
-		return fn(s.blank())
+		return fn(s.template.blank())
 	}
 	return fn(s.written)
 }

@@ -16,6 +16,7 @@ import (
 // not be changed; it is safe for concurrent use.
 type Template struct {
 	tracer  trace.Tracer
+	own     *own // the tracer's provider is ours: it makes the spans; nil for others
 	scope   instrumentation.Scope
 	name    string
 	kind    trace.SpanKind
@@ -40,6 +41,9 @@ func NewTemplate(c TemplateConfig) *Template {
 	t := &Template{
 		tracer: c.Tracer, scope: c.Scope, name: c.Name, newRoot: c.NewRoot,
 		kind: trace.ValidateSpanKind(c.Kind), // unspecified means internal
+	}
+	if ours, ok := c.Tracer.(*tracer); ok {
+		t.own = ours.own
 	}
 	t.attrs = put(nil, c.Attributes, &t.dropped)
 	t.opts = append(t.opts, trace.WithSpanKind(c.Kind))
@@ -69,6 +73,10 @@ func (t *Template) Start(ctx context.Context) (_ context.Context, span sdktrace.
 // the span: that returned is the tracer's, and may carry another. local is used, from start
 // on, if the SDK does not record, and is not touched otherwise.
 func (t *Template) StartIn(ctx context.Context, local *Local, start time.Time) (_ context.Context, span sdktrace.ReadWriteSpan, exported bool) {
+	if t.own.makes() {
+		local.ReadWriteSpan, local.template, local.of, local.start = ended, t, ctx, start
+		return ctx, local, t.own.start(local)
+	}
 	parent := ctx
 	ctx, inner := t.tracer.Start(ctx, t.name, t.opts...)
 	if rw, ok := inner.(sdktrace.ReadWriteSpan); ok && inner.IsRecording() {
@@ -92,4 +100,5 @@ func (t *Template) StartLocal(ctx context.Context, local *Local, start time.Time
 
 func (t *Template) begin(s *Local, ctx context.Context, inner trace.Span, start time.Time) {
 	s.ReadWriteSpan, s.template, s.inner, s.of, s.start = ended, t, inner, ctx, start
+	s.context, s.exported = inner.SpanContext(), false
 }

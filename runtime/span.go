@@ -148,7 +148,11 @@ func (a *attempt) finishSpan() {
 }
 
 func (a *attempt) endSpan() {
-	if a.failure == nil && !a.set.foreign {
+	switch {
+	case a.span == sdktrace.ReadWriteSpan(&a.local) && a.failure == nil:
+		a.local.EndAt(a.end)
+		return
+	case a.failure == nil && !a.set.foreign:
 		a.span.End() // nothing happened since
 		return
 	}

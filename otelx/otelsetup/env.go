@@ -3,6 +3,7 @@ package otelsetup
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"slices"
@@ -11,6 +12,7 @@ import (
 
 	"go.opentelemetry.io/contrib/propagators/autoprop"
 	"go.opentelemetry.io/otel/propagation"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 )
 
 const (
@@ -126,31 +128,38 @@ func propagatorFromEnv() (propagation.TextMapPropagator, error) {
 var (
 	errUnknownSampler = errors.New("unknown sampler")
 	errSamplerArg     = errors.New("want a ratio from 0 to 1")
-
-	samplers = []string{
-		"always_on", "always_off", "traceidratio",
-		"parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio",
-	}
 )
 
-// checkSampler finds the faults that the SDK, which reads the same variables, would
-// only report to the global error handler before sampling everything.
-func checkSampler() error {
+// samplers are the values of OTEL_TRACES_SAMPLER, which make a sampler of a ratio.
+var samplers = map[string]func(ratio float64) sdktrace.Sampler{
+	"always_on":                func(float64) sdktrace.Sampler { return sdktrace.AlwaysSample() },
+	"always_off":               func(float64) sdktrace.Sampler { return sdktrace.NeverSample() },
+	"traceidratio":             sdktrace.TraceIDRatioBased,
+	"parentbased_always_on":    func(float64) sdktrace.Sampler { return sdktrace.ParentBased(sdktrace.AlwaysSample()) },
+	"parentbased_always_off":   func(float64) sdktrace.Sampler { return sdktrace.ParentBased(sdktrace.NeverSample()) },
+	"parentbased_traceidratio": func(r float64) sdktrace.Sampler { return sdktrace.ParentBased(sdktrace.TraceIDRatioBased(r)) },
+}
+
+// samplerFromEnv makes the sampler that the SDK would make of the same variables. Faults,
+// which it would only report to the global error handler before sampling everything, are
+// errors.
+func samplerFromEnv() (sdktrace.Sampler, error) {
 	name := strings.ToLower(strings.TrimSpace(os.Getenv(envSampler)))
 	if name == "" {
-		return nil
+		name = "parentbased_always_on"
 	}
-	if !slices.Contains(samplers, name) {
-		return fmt.Errorf("otelsetup: %s=%q: %w; allowed are %s",
-			envSampler, name, errUnknownSampler, strings.Join(samplers, ", "))
+	sampler, ok := samplers[name]
+	if !ok {
+		return nil, fmt.Errorf("otelsetup: %s=%q: %w; allowed are %s",
+			envSampler, name, errUnknownSampler, strings.Join(slices.Sorted(maps.Keys(samplers)), ", "))
 	}
-	arg := strings.TrimSpace(os.Getenv(envSamplerArg))
-	if arg == "" || !strings.HasSuffix(name, "traceidratio") {
-		return nil
+	ratio := 1.0
+	if arg := strings.TrimSpace(os.Getenv(envSamplerArg)); arg != "" && strings.HasSuffix(name, "traceidratio") {
+		var err error
+		// Written so that NaN fails, too.
+		if ratio, err = strconv.ParseFloat(arg, 64); err != nil || !(ratio >= 0 && ratio <= 1) {
+			return nil, fmt.Errorf("otelsetup: %s=%q: %w", envSamplerArg, arg, errSamplerArg)
+		}
 	}
-	// Written so that NaN fails, too.
-	if ratio, err := strconv.ParseFloat(arg, 64); err != nil || !(ratio >= 0 && ratio <= 1) {
-		return fmt.Errorf("otelsetup: %s=%q: %w", envSamplerArg, arg, errSamplerArg)
-	}
-	return nil
+	return sampler(ratio), nil
 }

@@ -19,6 +19,8 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	tracenoop "go.opentelemetry.io/otel/trace/noop"
+
+	"github.com/postlude/postlude/otelx"
 )
 
 // scope is the instrumentation scope of this package's own metric.
@@ -96,8 +98,9 @@ func build(ctx context.Context, cfg Config, global bool) (*SDK, error) {
 		}
 		return disabledSDK(prop).global(global), nil
 	}
+	sampler, samplerErr := samplerFromEnv()
 	out, outErr := openOutputs(ctx, newConsole(cfg.Console))
-	if err := errors.Join(propErr, checkSampler(), cfg.check(), outErr); err != nil {
+	if err := errors.Join(propErr, samplerErr, cfg.check(), outErr); err != nil {
 		// The outputs that did open have goroutines and sockets of their own.
 		return nil, errors.Join(err, out.close(context.WithoutCancel(ctx)))
 	}
@@ -111,7 +114,7 @@ func build(ctx context.Context, cfg Config, global bool) (*SDK, error) {
 	if err != nil {
 		rep.Handle(fmt.Errorf("resource is incomplete: %w", err))
 	}
-	return newSDK(cfg, prop, out, res, rep).global(global), nil
+	return newSDK(cfg, prop, sampler, out, res, rep).global(global), nil
 }
 
 // check finds what would otherwise panic later, at the first span for instance.
@@ -131,16 +134,14 @@ func (cfg Config) check() error {
 }
 
 func newSDK(
-	cfg Config, prop propagation.TextMapPropagator, out *outputs, res *resource.Resource, rep *reporter,
+	cfg Config, prop propagation.TextMapPropagator, sampler sdktrace.Sampler, out *outputs, res *resource.Resource, rep *reporter,
 ) *SDK {
-	traceOpts := []sdktrace.TracerProviderOption{sdktrace.WithResource(res)}
+	traces := otelx.ProviderConfig{Sampler: sampler, Resource: res}
 	queue := out.queueSpans(cfg.SpanWait, rep)
 	if queue != nil {
-		traceOpts = append(traceOpts, sdktrace.WithSpanProcessor(queue))
+		traces.Processors = append(traces.Processors, queue)
 	}
-	for _, sp := range cfg.SpanProcessors {
-		traceOpts = append(traceOpts, sdktrace.WithSpanProcessor(sp))
-	}
+	traces.Processors = append(traces.Processors, cfg.SpanProcessors...)
 	metricOpts := []sdkmetric.Option{sdkmetric.WithResource(res)}
 	if out.reader != nil {
 		metricOpts = append(metricOpts, sdkmetric.WithReader(out.reader))
@@ -152,7 +153,7 @@ func newSDK(
 	for _, p := range out.logProcessors() {
 		logOpts = append(logOpts, sdklog.WithProcessor(p))
 	}
-	tp := sdktrace.NewTracerProvider(traceOpts...)
+	tp := otelx.NewTracerProvider(traces)
 	mp := sdkmetric.NewMeterProvider(metricOpts...)
 	lp := sdklog.NewLoggerProvider(logOpts...)
 	if queue != nil {

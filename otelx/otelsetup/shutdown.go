@@ -13,8 +13,9 @@ import (
 	sdklog "go.opentelemetry.io/otel/sdk/log"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/resource"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+
+	"github.com/postlude/postlude/otelx"
 )
 
 // ShutdownTimeout bounds [SDK.Shutdown] when its context has no deadline. The SDK's
@@ -74,7 +75,7 @@ func (s *SDK) Shutdown(ctx context.Context) error {
 
 // stopper owns the way down.
 type stopper struct {
-	traces   *sdktrace.TracerProvider
+	traces   *otelx.TracerProvider
 	metrics  *sdkmetric.MeterProvider
 	logs     *sdklog.LoggerProvider
 	spans    *spanQueue // nil: they go nowhere

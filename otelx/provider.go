@@ -1,0 +1,220 @@
+package otelx
+
+import (
+	"context"
+	"encoding/binary"
+	"math/rand/v2"
+	"os"
+	"reflect"
+	exectrace "runtime/trace"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"go.opentelemetry.io/otel/sdk/resource"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
+)
+
+// TracerProvider is a provider of the SDK whose Templates make their spans themselves, as
+// Local ones, and hand them to the same processors: what the SDK copies, compares and
+// locks for a span costs several times what it takes to record one whose form is known.
+// What is exported is the same, but for one thing: such a span is not in its parent's
+// ChildSpanCount, which is private to the SDK. All other spans are the SDK's own.
+//
+// The SDK makes all of them where it does what can't be done here: where OTEL_SPAN_*,
+// OTEL_EVENT_* or OTEL_LINK_* variables set other limits than the default ones, where its
+// experimental metrics about itself are on, and while the execution tracer runs.
+type TracerProvider struct {
+	*sdktrace.TracerProvider
+	own *own
+}
+
+// ProviderConfig describes a TracerProvider. The zero value is good.
+type ProviderConfig struct {
+	Sampler     sdktrace.Sampler         // nil: what the parent says, and all spans without one
+	Resource    *resource.Resource       // nil: resource.Default()
+	IDGenerator sdktrace.IDGenerator     // nil: random ids
+	Processors  []sdktrace.SpanProcessor // owned by the provider from here on
+}
+
+// NewTracerProvider makes one. Who makes it shuts it down.
+func NewTracerProvider(c ProviderConfig) *TracerProvider {
+	if c.Sampler == nil {
+		c.Sampler = sdktrace.ParentBased(sdktrace.AlwaysSample())
+	}
+	opts := []sdktrace.TracerProviderOption{sdktrace.WithSampler(c.Sampler)}
+	var shared []sdktrace.TracerProviderOption
+	if c.Resource != nil {
+		shared = append(shared, sdktrace.WithResource(c.Resource))
+	}
+	if c.IDGenerator != nil {
+		opts = append(opts, sdktrace.WithIDGenerator(c.IDGenerator))
+	}
+	for _, p := range c.Processors {
+		opts = append(opts, sdktrace.WithSpanProcessor(p))
+	}
+	p := &TracerProvider{TracerProvider: sdktrace.NewTracerProvider(append(opts, shared...)...)}
+	p.own = &own{sampler: c.Sampler, ids: c.IDGenerator, resource: resourceOf(shared), unfit: !plain()}
+	p.own.nowhere.provider = p
+	p.own.processors.Store(&c.Processors)
+	return p
+}
+
+// resourceOf is the resource that a provider of the SDK has with these options: it adds
+// what the environment says.
+func resourceOf(opts []sdktrace.TracerProviderOption) *resource.Resource {
+	tp := sdktrace.NewTracerProvider(append(opts, sdktrace.WithSampler(sdktrace.AlwaysSample()))...)
+	_, span := tp.Tracer("").Start(context.Background(), "")
+	span.End()
+	return span.(sdktrace.ReadOnlySpan).Resource()
+}
+
+// plain tells whether the SDK does nothing with a span that can't be done here.
+func plain() bool {
+	for _, name := range []string{"OTEL_GO_X_OBSERVABILITY", "OTEL_GO_X_SELF_OBSERVABILITY"} {
+		if strings.EqualFold(os.Getenv(name), "true") {
+			return false
+		}
+	}
+	return sdktrace.NewSpanLimits() == sdktrace.SpanLimits{
+		AttributeValueLengthLimit:   sdktrace.DefaultAttributeValueLengthLimit,
+		AttributeValueDepthLimit:    sdktrace.DefaultAttributeValueDepthLimit,
+		AttributeCountLimit:         limit,
+		EventCountLimit:             limit,
+		LinkCountLimit:              limit,
+		AttributePerEventCountLimit: limit,
+		AttributePerLinkCountLimit:  limit,
+	}
+}
+
+// Tracer returns the SDK's tracer, whose provider Templates know.
+func (p *TracerProvider) Tracer(name string, opts ...trace.TracerOption) trace.Tracer {
+	t := p.TracerProvider.Tracer(name, opts...)
+	if !p.own.makes() {
+		return t
+	}
+	return &tracer{t, p.own}
+}
+
+// RegisterSpanProcessor has sp see the spans that begin from now on.
+func (p *TracerProvider) RegisterSpanProcessor(sp sdktrace.SpanProcessor) {
+	p.own.change(func(sps []sdktrace.SpanProcessor) []sdktrace.SpanProcessor { return append(sps, sp) })
+	p.TracerProvider.RegisterSpanProcessor(sp)
+}
+
+// UnregisterSpanProcessor removes sp, and shuts it down.
+func (p *TracerProvider) UnregisterSpanProcessor(sp sdktrace.SpanProcessor) {
+	p.own.change(func(sps []sdktrace.SpanProcessor) []sdktrace.SpanProcessor {
+		return slices.DeleteFunc(sps, func(s sdktrace.SpanProcessor) bool { return same(s, sp) })
+	})
+	p.TracerProvider.UnregisterSpanProcessor(sp)
+}
+
+// same is a comparison that does not panic for processors of a type that has none.
+func same(a, b sdktrace.SpanProcessor) bool {
+	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.ValueOf(a).Comparable() && a == b
+}
+
+// Shutdown shuts the processors down, and returns their errors, joined. It blocks until
+// they have, or ctx ends. Spans that begin afterwards are recorded for nobody.
+func (p *TracerProvider) Shutdown(ctx context.Context) error {
+	p.own.closed.Store(true)
+	return p.TracerProvider.Shutdown(ctx)
+}
+
+// tracer is the SDK's, with what a Template needs besides.
+type tracer struct {
+	trace.Tracer
+	own *own
+}
+
+// own is the part of a provider that makes local spans and exports them.
+type own struct {
+	sampler    sdktrace.Sampler
+	ids        sdktrace.IDGenerator // nil: random
+	resource   *resource.Resource
+	unfit      bool // the SDK has to make them
+	closed     atomic.Bool
+	nowhere    nowhere
+	mu         sync.Mutex // for who changes processors
+	processors atomic.Pointer[[]sdktrace.SpanProcessor]
+}
+
+// nowhere is the inner span of those that have none.
+type nowhere struct {
+	noop.Span
+	provider trace.TracerProvider
+}
+
+func (n *nowhere) TracerProvider() trace.TracerProvider { return n.provider }
+
+// makes tells whether spans are made here, and not by the SDK.
+func (o *own) makes() bool {
+	return o != nil && !o.unfit && !o.closed.Load() && !exectrace.IsEnabled()
+}
+
+func (o *own) change(fn func([]sdktrace.SpanProcessor) []sdktrace.SpanProcessor) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	next := fn(slices.Clone(*o.processors.Load()))
+	o.processors.Store(&next)
+}
+
+// start begins s as the SDK's tracer begins a span. It reports whether s is exported: as
+// with the SDK, a sampler may have a span recorded that is not sampled.
+func (o *own) start(s *Local) (exported bool) {
+	t, parent := s.template, s.Parent()
+	id := trace.SpanContextConfig{TraceID: parent.TraceID()}
+	ctx := s.of
+	if t.newRoot {
+		ctx = trace.ContextWithSpanContext(ctx, parent)
+	}
+	o.identify(ctx, &id)
+	result := o.sampler.ShouldSample(sdktrace.SamplingParameters{
+		ParentContext: ctx, TraceID: id.TraceID, Name: t.name, Kind: t.kind, Attributes: t.attrs,
+	})
+	id.TraceState, id.TraceFlags = result.Tracestate, parent.TraceFlags()&^trace.FlagsSampled
+	if result.Decision == sdktrace.RecordAndSample {
+		id.TraceFlags |= trace.FlagsSampled
+	}
+	s.context, s.inner = trace.NewSpanContext(id), &o.nowhere
+	s.exported = result.Decision != sdktrace.Drop
+	if !s.exported {
+		return false
+	}
+	if len(result.Attributes) > 0 {
+		s.written = t.blank()
+		s.written.attrs = put(put(nil, result.Attributes, &s.written.dropped.attrs), t.attrs, &s.written.dropped.attrs)
+	}
+	for _, p := range *o.processors.Load() {
+		p.OnStart(s.of, s)
+	}
+	return true
+}
+
+// identify gives a span its ids: the trace's is the parent's, if there is one.
+func (o *own) identify(ctx context.Context, id *trace.SpanContextConfig) {
+	switch {
+	case o.ids != nil && id.TraceID.IsValid():
+		id.SpanID = o.ids.NewSpanID(ctx, id.TraceID)
+	case o.ids != nil:
+		id.TraceID, id.SpanID = o.ids.NewIDs(ctx)
+	default:
+		for !id.TraceID.IsValid() {
+			binary.NativeEndian.PutUint64(id.TraceID[:8], rand.Uint64())
+			binary.NativeEndian.PutUint64(id.TraceID[8:], rand.Uint64())
+		}
+		for !id.SpanID.IsValid() {
+			binary.NativeEndian.PutUint64(id.SpanID[:], rand.Uint64())
+		}
+	}
+}
+
+func (o *own) export(w *snapshot) {
+	for _, p := range *o.processors.Load() {
+		p.OnEnd(w)
+	}
+}
