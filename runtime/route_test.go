@@ -13,6 +13,7 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/trace"
 
 	postlude "github.com/postlude/postlude/runtime"
 	"github.com/postlude/postlude/runtime/postludetest"
@@ -137,6 +138,12 @@ func TestNilInRoutes(t *testing.T) {
 // TestOnTheProviderToo: a handler that is registered on both is asked once, and a
 // processor on the provider finds the failure by FailureOf.
 func TestOnTheProviderToo(t *testing.T) {
+	for name, provider := range bothProviders {
+		t.Run(name, func(t *testing.T) { onTheProviderToo(t, provider) })
+	}
+}
+
+func onTheProviderToo(t *testing.T, provider func(...sdktrace.SpanProcessor) trace.TracerProvider) {
 	var asked tracer
 	var found []string
 	handler := verdict("both", postlude.Handled, &asked)
@@ -146,8 +153,7 @@ func TestOnTheProviderToo(t *testing.T) {
 			f.Decide(postlude.Drop) // too late, and ignored
 		}
 	}))
-	tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(handler), sdktrace.WithSpanProcessor(reader))
-	h := postludetest.New(t, postlude.Config{TracerProvider: tp, Defaults: []postlude.Option{postlude.OnError(handler)}})
+	h := postludetest.New(t, postlude.Config{TracerProvider: provider(handler, reader), Defaults: []postlude.Option{postlude.OnError(handler)}})
 	settle(t, h, postlude.Func("job", failing))
 	settle(t, h, okTask.With(1))
 	if !slices.Equal(asked.calls(), []string{"both"}) || !slices.Equal(found, []string{"job " + boomType}) {

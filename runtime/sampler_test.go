@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"go.opentelemetry.io/otel/trace/noop"
 
+	"github.com/postlude/postlude/otelx"
 	postlude "github.com/postlude/postlude/runtime"
 	"github.com/postlude/postlude/runtime/postludetest"
 	"github.com/postlude/postlude/runtime/taskconv"
@@ -31,6 +32,9 @@ var sampled = []struct {
 	{"always", sampler(sdktrace.AlwaysSample()), func(e, n int) bool { return e == n }},
 	{"1 %", sampler(sdktrace.TraceIDRatioBased(.01)), func(e, n int) bool { return e > 0 && e < n/20 }},
 	{"never", sampler(sdktrace.NeverSample()), func(e, _ int) bool { return e == 0 }},
+	{"always, our spans", ownSpans(sdktrace.AlwaysSample()), func(e, n int) bool { return e == n }},
+	{"1 %, our spans", ownSpans(sdktrace.TraceIDRatioBased(.01)), func(e, n int) bool { return e > 0 && e < n/20 }},
+	{"never, our spans", ownSpans(sdktrace.NeverSample()), func(e, _ int) bool { return e == 0 }},
 	{"no-op", func(sdktrace.SpanProcessor) trace.TracerProvider { return noop.NewTracerProvider() }, func(e, _ int) bool { return e == 0 }},
 	{"shut down", shutDown, func(e, _ int) bool { return e == 0 }},
 	{"not the SDK's", func(sdktrace.SpanProcessor) trace.TracerProvider { return new(otherSDK) }, func(e, _ int) bool { return e == 0 }},
@@ -40,6 +44,26 @@ func sampler(s sdktrace.Sampler) func(sdktrace.SpanProcessor) trace.TracerProvid
 	return func(p sdktrace.SpanProcessor) trace.TracerProvider {
 		return sdktrace.NewTracerProvider(sdktrace.WithSampler(s), sdktrace.WithSpanProcessor(p))
 	}
+}
+
+func ownSpans(s sdktrace.Sampler) func(sdktrace.SpanProcessor) trace.TracerProvider {
+	return func(p sdktrace.SpanProcessor) trace.TracerProvider {
+		return otelx.NewTracerProvider(otelx.ProviderConfig{Sampler: s, Processors: []sdktrace.SpanProcessor{p}})
+	}
+}
+
+// bothProviders are the SDK's and ours, each with processors.
+var bothProviders = map[string]func(...sdktrace.SpanProcessor) trace.TracerProvider{
+	"the SDK's provider": func(ps ...sdktrace.SpanProcessor) trace.TracerProvider {
+		var opts []sdktrace.TracerProviderOption
+		for _, p := range ps {
+			opts = append(opts, sdktrace.WithSpanProcessor(p))
+		}
+		return sdktrace.NewTracerProvider(opts...)
+	},
+	"our provider": func(ps ...sdktrace.SpanProcessor) trace.TracerProvider {
+		return otelx.NewTracerProvider(otelx.ProviderConfig{Processors: ps})
+	},
 }
 
 func shutDown(p sdktrace.SpanProcessor) trace.TracerProvider {
@@ -172,9 +196,13 @@ func (s *otherSpan) TracerProvider() trace.TracerProvider { return s.p }
 // TestBrokenTelemetry: whatever of the application's telemetry panics, the tasks run,
 // with their fates, and no worker is lost.
 func TestBrokenTelemetry(t *testing.T) {
-	for _, when := range []string{"OnStart", "OnEnd", "ShouldSample"} {
+	for i, when := range []string{"OnStart", "OnEnd", "ShouldSample", "OnStart", "OnEnd", "ShouldSample"} {
 		t.Run(when, func(t *testing.T) {
-			tp := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(panicky{when}), sdktrace.WithSampler(panickySampler{when}))
+			make := sampler(panickySampler{when})
+			if i >= 3 {
+				make = ownSpans(panickySampler{when})
+			}
+			tp := make(panicky{when})
 			h := postludetest.New(t, postlude.Config{TracerProvider: tp, Workers: 1})
 			good := admitted(t)(postlude.Go(h.Context(), sleeper("good", 0)))
 			bad := admitted(t)(postlude.Go(h.Context(), postlude.Func("bad", failing)))

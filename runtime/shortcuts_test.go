@@ -12,7 +12,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	"go.opentelemetry.io/otel/sdk/metric/metricdata"
-	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
 
@@ -74,13 +73,15 @@ func (goexits) Error() string { runtime.Goexit(); return "" }
 // TestSpanOfHostileError: its task can be found by the span's attributes all the same, and
 // has its final record.
 func TestSpanOfHostileError(t *testing.T) {
-	recorder := tracetest.NewSpanRecorder()
-	rt := bare(t, postlude.Config{TracerProvider: sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(recorder))})
-	run := accepted(t)(postlude.Go(rt.Context(t.Context()), postlude.Func("job", func(context.Context) error { return goexits{} })))
-	<-run.Done()
-	s := recorder.Ended()[0]
-	if attrOf(s, taskconv.TaskID).AsString() != run.ID() || attrOf(s, taskconv.TaskOutcome).AsString() != "panic" {
-		t.Errorf("%v", s.Attributes())
+	for name, provider := range bothProviders {
+		recorder := tracetest.NewSpanRecorder()
+		rt := bare(t, postlude.Config{TracerProvider: provider(recorder)})
+		run := accepted(t)(postlude.Go(rt.Context(t.Context()), postlude.Func("job", func(context.Context) error { return goexits{} })))
+		<-run.Done()
+		s := recorder.Ended()[0]
+		if attrOf(s, taskconv.TaskID).AsString() != run.ID() || attrOf(s, taskconv.TaskOutcome).AsString() != "panic" {
+			t.Errorf("%s: %v", name, s.Attributes())
+		}
 	}
 	h := postludetest.New(t, postlude.Config{})
 	settle(t, h, postlude.Func("job", func(context.Context) error { return goexits{} }))

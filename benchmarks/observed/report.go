@@ -103,9 +103,11 @@ more than the others: an id, the arguments on the span, the number of the attemp
 the queue and what waits as metrics, redaction, cancellation.
 
 Pools and the semaphore have 64 workers, which suits them best where tasks compute (they take a third longer with
-1,024); Postlude has its default of 1,024 at most, unless it is said otherwise. Sampled spans go to the SDK's batch
-processor, which blocks rather than drop one, and an exporter that discards them; unsampled ones follow their
-request's; no-op is without an SDK. Records are written to nowhere. Metrics are collected once, at the end.
+1,024); Postlude has its default of 1,024 at most, unless it is said otherwise. The provider is
+the one that otelsetup makes: the spans of tasks are Postlude's own there, all others, and so those by hand, the
+SDK's; two rows tell what it costs to leave Postlude's to the SDK, too. Sampled spans go to the SDK's batch processor,
+which blocks rather than drop one, and an exporter that discards them; unsampled ones follow their request's; no-op is
+without an SDK. Records are written to nowhere. Metrics are collected once, at the end.
 
 Each measurement has a process of its own, and checks that no task, span, record or count is missing. In a round, those
 that are compared come one after another, in random order. Figures are medians of the rounds: five of costs and HTTP,

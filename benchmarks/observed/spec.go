@@ -85,7 +85,7 @@ func (s spec) start(body contend.Body, w io.Writer) (contend.Contender, *contend
 	if s.NoLog {
 		log = contend.NoLog
 	}
-	tel := contend.NewTelemetry(contend.TelemetryConfig{Sampling: s.Sampling, Log: log, Output: w, Drops: s.Drops})
+	tel := contend.NewTelemetry(contend.TelemetryConfig{Sampling: s.Sampling, Log: log, SDKSpans: kind.SDKSpans, Output: w, Drops: s.Drops})
 	out, err := kind.New(contend.Config{Telemetry: tel, Body: body, Workers: s.Workers, Handlers: s.Measure == failuresName, Lean: s.Lean})
 	return out, tel, err
 }

@@ -33,6 +33,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/postlude/postlude/logging"
+	"github.com/postlude/postlude/otelx"
 	postlude "github.com/postlude/postlude/runtime"
 	"github.com/postlude/postlude/runtime/durable"
 	"github.com/postlude/postlude/runtime/taskconv"
@@ -58,7 +59,7 @@ func New(t testing.TB, cfg postlude.Config) *Harness {
 	t.Helper()
 	h := &Harness{t: t, engine: cfg.Engine, lines: new(lines), seen: &spans{SpanRecorder: tracetest.NewSpanRecorder()}}
 	if cfg.TracerProvider == nil {
-		cfg.TracerProvider = sdktrace.NewTracerProvider()
+		cfg.TracerProvider = otelx.NewTracerProvider(otelx.ProviderConfig{}) // as otelsetup does
 	}
 	h.traces = cfg.TracerProvider
 	h.watch()

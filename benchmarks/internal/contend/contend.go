@@ -59,6 +59,8 @@ type Kind struct {
 	Observes bool
 	// Log is whose JSON handler writes the records.
 	Log Log
+	// SDKSpans tells that the provider is the SDK's, and not the one that otelsetup makes.
+	SDKSpans bool
 	// Blocks tells that Submit waits for a free worker: there is no queue.
 	Blocks bool
 	// Unbounded tells that every task has a goroutine of its own that runs at once.
@@ -78,6 +80,8 @@ var Observed = []Kind{
 	{Observes: true, Name: "by hand, on conc", Blocks: true, New: observed(concPool)},
 	{Observes: true, Name: "Postlude, slog.JSONHandler", New: newPostlude},
 	{Observes: true, Name: "Postlude, its JSON handler", Log: OurLog, New: newPostlude},
+	{Observes: true, Name: "Postlude, slog.JSONHandler, SDK's spans", SDKSpans: true, New: newPostlude},
+	{Observes: true, Name: "Postlude, its JSON handler, SDK's spans", Log: OurLog, SDKSpans: true, New: newPostlude},
 }
 
 // Bare are the kinds that only run it: what scheduling alone costs.

@@ -96,7 +96,7 @@ func compare(t *testing.T, what string, got, want map[string]any) {
 func observe(t *testing.T, kind Kind, sampling Sampling, body Body) seen {
 	t.Helper()
 	ctx, spans, records := context.Background(), tracetest.NewInMemoryExporter(), new(bytes.Buffer)
-	tel := NewTelemetry(TelemetryConfig{Sampling: sampling, Log: kind.Log, Exporter: spans, Output: records})
+	tel := NewTelemetry(TelemetryConfig{Sampling: sampling, Log: kind.Log, SDKSpans: kind.SDKSpans, Exporter: spans, Output: records})
 	c, err := kind.New(Config{Telemetry: tel, Body: body})
 	if err != nil {
 		t.Fatal(err)

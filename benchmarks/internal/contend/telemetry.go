@@ -14,6 +14,7 @@ import (
 	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/postlude/postlude/logging"
+	"github.com/postlude/postlude/otelx"
 	"github.com/postlude/postlude/runtime/taskconv"
 )
 
@@ -47,10 +48,17 @@ type Telemetry struct {
 	Logger  *slog.Logger
 
 	sampling Sampling
-	spans    *sdktrace.TracerProvider // nil: no SDK
+	spans    provider // nil: no SDK
 	reader   *sdkmetric.ManualReader
 	exported spanCounter
 	records  recordCounter
+}
+
+// provider is a tracer provider with an end: the SDK's, or ours.
+type provider interface {
+	trace.TracerProvider
+	ForceFlush(context.Context) error
+	Shutdown(context.Context) error
 }
 
 // TelemetryConfig says what is not as in most benchmarks.
@@ -62,6 +70,9 @@ type TelemetryConfig struct {
 	// Drops lets the batch processor drop what does not fit into its queue, as it does by
 	// default, in place of having the task wait.
 	Drops bool
+	// SDKSpans has the SDK make all spans; else the provider is the one that otelsetup makes.
+	// By hand they are the SDK's with either.
+	SDKSpans bool
 }
 
 // NewTelemetry makes one.
@@ -79,11 +90,18 @@ func NewTelemetry(c TelemetryConfig) *Telemetry {
 		if !c.Drops {
 			batch = append(batch, sdktrace.WithBlocking())
 		}
-		t.spans = sdktrace.NewTracerProvider(sdktrace.WithSampler(sdktrace.ParentBased(root)), sdktrace.WithBatcher(&t.exported, batch...))
+		t.spans = newProvider(c.SDKSpans, sdktrace.ParentBased(root), sdktrace.NewBatchSpanProcessor(&t.exported, batch...))
 		t.Tracers = t.spans
 	}
 	t.Logger = slog.New(handler(c.Log, &t.records))
 	return t
+}
+
+func newProvider(sdk bool, s sdktrace.Sampler, p sdktrace.SpanProcessor) provider {
+	if sdk {
+		return sdktrace.NewTracerProvider(sdktrace.WithSampler(s), sdktrace.WithSpanProcessor(p))
+	}
+	return otelx.NewTracerProvider(otelx.ProviderConfig{Sampler: s, Processors: []sdktrace.SpanProcessor{p}})
 }
 
 func handler(l Log, w io.Writer) slog.Handler {
