@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"io"
@@ -26,10 +27,11 @@ type jsonHandler struct {
 	out   io.Writer // takes lines from both ways
 	attrs []byte    // of WithAttrs, encoded: `,"task.name":"send_receipt"`
 	long  bool      // there are others among them, or a group
+	clock *clock
 }
 
 func newShortcut(out io.Writer, h slog.Handler) slog.Handler {
-	return &jsonHandler{Handler: h, out: out}
+	return &jsonHandler{Handler: h, out: out, clock: new(clock)}
 }
 
 func (h *jsonHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
@@ -74,7 +76,7 @@ func (h *jsonHandler) HandleTask(_ context.Context, r *tasklog.Record) (bool, er
 
 func (h *jsonHandler) appendTask(b []byte, r *tasklog.Record) (_ []byte, ok bool) {
 	b = append(b, `{"time":"`...)
-	b = r.Time.AppendFormat(b, time.RFC3339Nano)
+	b = h.clock.append(b, r.Time)
 	b = append(append(b, `","level":"`...), r.Level.String()...)
 	b = render.AppendString(append(b, `","msg":`...), r.Message)
 	b = append(b, h.attrs...)
@@ -141,14 +143,18 @@ func appendMilliseconds(b []byte, d time.Duration) []byte {
 		return render.AppendFloat(b, tasklog.Milliseconds(d))
 	}
 	b = strconv.AppendInt(b, int64(d/time.Millisecond), 10)
-	rest := int64(d % time.Millisecond)
-	if rest == 0 {
+	return appendFraction(b, uint(d%time.Millisecond), 6)
+}
+
+// appendFraction appends n as that many decimals, without zeros at the end.
+func appendFraction(b []byte, n uint, digits int) []byte {
+	if n == 0 {
 		return b
 	}
-	b = append(b, '.')
-	for digit := int64(100_000); rest > 0; digit /= 10 {
-		b = append(b, byte('0'+rest/digit))
-		rest %= digit
+	b = append(b, ".000000000"[:digits+1]...)
+	for last := len(b) - 1; n > 0; last-- {
+		b[last] += byte(n % 10)
+		n /= 10
 	}
-	return b
+	return bytes.TrimRight(b, "0")
 }

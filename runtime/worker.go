@@ -2,6 +2,7 @@ package postlude
 
 import (
 	"context"
+	"runtime"
 	"runtime/pprof"
 	"time"
 )
@@ -9,6 +10,12 @@ import (
 // idleTime is how long a worker without work is kept: long enough to bridge the gaps
 // of ordinary traffic, short enough that a burst's stacks are returned.
 const idleTime = 10 * time.Second
+
+// stackKept is how much of its stack a worker holds on to. A goroutine that uses less than
+// a quarter of its stack when the garbage is collected has it halved, and copied, and a
+// worker that waits uses next to nothing: with each collection it would have to grow anew. So
+// 8 KiB remain, which is what spans and records need.
+const stackKept = 1536
 
 // worker is a goroutine that runs one task after another. It is long-lived because a
 // new goroutine pays for the growth of its stack again.
@@ -24,6 +31,8 @@ type worker struct {
 // owns the goroutine: Shutdown ends it.
 func (rt *Runtime) work(w *worker) {
 	pprof.SetGoroutineLabels(context.Background()) // not those of the handler that needed it first
+	var keep [stackKept]byte
+	defer runtime.KeepAlive(&keep)
 	finished := false
 	defer func() {
 		if !finished { // user code called runtime.Goexit: nothing can keep this goroutine
