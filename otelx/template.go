@@ -59,8 +59,9 @@ func NewTemplate(c TemplateConfig) *Template {
 
 // Start starts a span and returns it with a context that carries it. The span
 // can be read whatever the sampler decided: it is the SDK's own if that records,
-// and one that records locally otherwise (not sampled, a no-op provider, a tracer
-// made by a provider that was shut down, a tracer that is not the SDK's).
+// and one that records locally otherwise (a TracerProvider of this package, not sampled,
+// a no-op provider, a tracer made by a provider that was shut down, a tracer that is not
+// the SDK's).
 //
 // exported tells whether the provider records too, so that attributes that only an
 // exporter would read need not be computed otherwise.
@@ -71,7 +72,7 @@ func (t *Template) Start(ctx context.Context) (_ context.Context, span sdktrace.
 
 // StartIn is Start for who has a place for a local span, and a context of its own to carry
 // the span: that returned is the tracer's, and may carry another. local is used, from start
-// on, if the SDK does not record, and is not touched otherwise.
+// on, if the span is not the SDK's, and is not touched otherwise.
 func (t *Template) StartIn(ctx context.Context, local *Local, start time.Time) (_ context.Context, span sdktrace.ReadWriteSpan, exported bool) {
 	if t.own.makes() {
 		local.ReadWriteSpan, local.template, local.of, local.start = ended, t, ctx, start

@@ -29,7 +29,7 @@ const closeGrace = time.Second
 // SDK is what [Start] or [New] has set up. After Start its fields are also OpenTelemetry's
 // globals; they are for programs that pass providers explicitly. Don't assign to them.
 type SDK struct {
-	TracerProvider trace.TracerProvider
+	TracerProvider trace.TracerProvider // an *otelx.TracerProvider, unless the SDK is disabled
 	MeterProvider  metric.MeterProvider
 	LoggerProvider log.LoggerProvider
 	Propagator     propagation.TextMapPropagator
