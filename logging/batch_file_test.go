@@ -67,7 +67,11 @@ func TestBatchPipe(t *testing.T) {
 // A real file, many goroutines, both ways of the handler: each line is there, whole, in the
 // order of its goroutine.
 func TestBatchFile(t *testing.T) {
-	const writers, each = 64, 1600
+	const writers = 64
+	each := 1600
+	if testing.Short() {
+		each = 200
+	}
 	name := filepath.Join(t.TempDir(), "log")
 	file, err := os.Create(name)
 	if err != nil {

@@ -141,7 +141,9 @@ func (s *Local) SetAttributes(kv ...attribute.KeyValue) {
 		}
 		w.attrs = put(w.attrs, kv, &w.dropped.attrs)
 	})
-	s.inner.SetAttributes(kv...)
+	if s.inner.IsRecording() {
+		s.inner.SetAttributes(slices.Clone(kv)...) // so that kv need not be on the heap for others
+	}
 }
 
 func (s *Local) SetName(name string) {

@@ -21,7 +21,11 @@ import (
 // any moment of their lives, and shut down in the midst of it. It does without the test kit,
 // which has all tasks take the long ways of records and spans.
 func TestStormOfOperators(t *testing.T) {
-	for round := range 2 * len(sampled) {
+	rounds := 2 * len(sampled)
+	if testing.Short() {
+		rounds = len(sampled)
+	}
+	for round := range rounds {
 		reader := sdkmetric.NewManualReader()
 		rt, err := postlude.New(postlude.Config{
 			Workers: 4, Queue: 200, Logger: logging.New(io.Discard, logging.Options{Format: logging.JSON}),

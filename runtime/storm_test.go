@@ -20,7 +20,10 @@ import (
 // blocked handler holds one goroutine, and tasks that succeed notice nothing.
 func TestStorm(t *testing.T) {
 	n := 10_000
-	if raceEnabled {
+	switch {
+	case testing.Short():
+		n = 500
+	case raceEnabled:
 		n = 3_000
 	}
 	release := make(chan struct{})
