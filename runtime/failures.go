@@ -1,6 +1,7 @@
 package postlude
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -52,76 +53,99 @@ const (
 	maxAttemptMessage = 256
 )
 
-// failures are the last ones, the oldest first.
-type failures struct{ list []FailureInfo }
+// failures are the last ones. A failure is written into the place of an older one, which it
+// takes over with its memory: in a storm, each of thousands a second is kept for a moment.
+type failures struct {
+	list   []*keptFailure // in any order
+	names  map[string]*nameCount
+	number uint64 // of the last
+}
 
-// add makes room by dropping the oldest of the name that has the most: a task that fails
-// all the time must not hide one that failed once.
-func (f *failures) add(info FailureInfo) {
+type keptFailure struct {
+	FailureInfo
+	number uint64
+	of     *nameCount
+}
+
+// nameCount is how many of one name there are. It spares looking at the names.
+type nameCount struct{ n int }
+
+// place returns where the next failure of a name is to be written. It makes room by
+// dropping the oldest of the name that has the most: a task that fails all the time must not
+// hide one that failed once.
+func (f *failures) place(name string) *keptFailure {
+	k := f.oldestOfMost()
 	if len(f.list) < maxFailures {
-		f.list = append(f.list, info)
-		return
+		k = new(keptFailure)
+		f.list = append(f.list, k)
+	} else if k.of.n--; k.of.n == 0 {
+		delete(f.names, k.Name)
 	}
-	i := f.oldestOfMost()
-	copy(f.list[i:], f.list[i+1:])
-	f.list[len(f.list)-1] = info
+	if f.names == nil {
+		f.names = map[string]*nameCount{}
+	}
+	if k.of = f.names[name]; k.of == nil {
+		k.of = new(nameCount)
+		f.names[name] = k.of
+	}
+	k.of.n++
+	f.number++
+	k.number = f.number
+	return k
 }
 
-func (f *failures) oldestOfMost() (index int) {
-	var names [maxFailures]struct{ first, n int }
-	most := 0
-	for i := range f.list {
-		j := 0
-		for ; j < i; j++ { // the first entry of this name counts them all
-			if f.list[j].Name == f.list[i].Name {
-				break
-			}
-		}
-		if names[j].n == 0 {
-			names[j].first = i
-		}
-		if names[j].n++; names[j].n > names[most].n {
-			most = j
+func (f *failures) oldestOfMost() (oldest *keptFailure) {
+	for _, k := range f.list {
+		if oldest == nil || k.of.n > oldest.of.n || k.of.n == oldest.of.n && k.number < oldest.number {
+			oldest = k
 		}
 	}
-	return names[most].first
+	return oldest
 }
 
+// newestFirst copies them: a place is written again.
 func (f *failures) newestFirst() []FailureInfo {
-	list := slices.Clone(f.list)
-	slices.Reverse(list)
+	sorted := slices.SortedFunc(slices.Values(f.list), func(a, b *keptFailure) int { return cmp.Compare(b.number, a.number) })
+	list := make([]FailureInfo, len(sorted))
+	for i, k := range sorted {
+		list[i] = k.FailureInfo
+		list[i].Attempts = slices.Clone(k.Attempts)
+	}
 	return list
 }
 
-// rememberFailure keeps a failure for the snapshot.
+// rememberFailure keeps a failure for the snapshot. The texts are made before the lock is
+// taken: an error's methods are user code.
 func (rt *Runtime) rememberFailure(a *attempt, state string) {
 	f := a.failure
 	info := FailureInfo{
 		TaskInfo: a.info(), Time: time.Now(), Kind: f.Kind, ErrorType: f.ErrorType,
 		Message: head(errs.Text(f.Err), maxMessage), Stack: head(f.Stack, maxStack), Args: head(a.text().args.String(), maxArgs),
 		Verdict: a.verdict.action.String(), Escalation: a.escalation, SpanContext: f.SpanContext, TraceURL: f.TraceURL,
-		Attempts: a.attempts(),
 	}
 	info.State = state
 	if a.by != nil {
 		info.Handler = a.by.name
 	}
+	var space [2]AttemptInfo // what most have: the second is a fallback's
+	attempts := a.attempts(space[:0])
 	rt.mu.Lock()
 	defer rt.mu.Unlock()
-	rt.failures.add(info)
+	k := rt.failures.place(info.Name)
+	info.Attempts = append(k.Attempts[:0], attempts...)
+	k.FailureInfo = info
 }
 
-// attempts describes the task's failed attempts.
-func (a *attempt) attempts() []AttemptInfo {
+// attempts appends what there is to tell of the task's failed attempts.
+func (a *attempt) attempts(list []AttemptInfo) []AttemptInfo {
 	p := a.remembered()
-	list := make([]AttemptInfo, len(p.failed))
 	for i := range p.failed {
 		f := p.judgedAt(i)
-		list[i] = AttemptInfo{
+		list = append(list, AttemptInfo{
 			Attempt: f.Attempt, Fallback: f.Fallback, Start: f.Start, Elapsed: f.Elapsed,
 			Kind: f.Kind, ErrorType: f.ErrorType, Message: head(f.Message(), maxAttemptMessage),
 			Verdict: f.Verdict, Handler: f.Handler, SpanContext: f.SpanContext,
-		}
+		})
 	}
 	return list
 }
