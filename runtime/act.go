@@ -78,7 +78,7 @@ func (a *attempt) retry() bool {
 	a.logRetrying()
 	a.doWork()
 	a.rt.measure(func(m *meters) { m.Retries.Add(a, 1, a.gauge...) })
-	t.remembered().span, t.past.message = a.span.SpanContext(), head(errs.Text(a.err), maxMessage)
+	t.remembered().span, t.past.message = a.span.SpanContext(), head(a.failure.Message(), maxMessage)
 	due := add(int64(a.end.Sub(a.rt.queue.epoch)), a.verdict.delay)
 	a.stage = concluded
 	if a.rt.queue.retry(t, due) { // from here on, t may be another worker's
@@ -181,7 +181,7 @@ func (a *attempt) fallBack() {
 	}
 	a.err = errors.Join(a.err, err)
 	f := *a.failure // others may have kept the old one
-	f.Err, f.History = a.err, a.failures()
+	f.Err, f.message, f.History = a.err, errs.Text(a.err), a.failures()
 	a.failure = &f
 	a.endWith(true, a.notifiers)
 }

@@ -13,7 +13,6 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
 
-	"github.com/postlude/postlude/internal/errs"
 	"github.com/postlude/postlude/internal/panics"
 	"github.com/postlude/postlude/runtime/durable"
 	"github.com/postlude/postlude/runtime/taskconv"
@@ -212,7 +211,7 @@ func (a *attempt) enqueueAgain() bool {
 		a.emit(slog.LevelWarn, taskconv.EventRetrying, "task could not be enqueued, will be tried again",
 			append(a.failureAttrs(), millis(taskconv.LogRetryDelayMS, wait))...)
 	}
-	a.remembered().message = head(errs.Text(a.err), maxMessage)
+	a.remembered().message = head(a.failure.Message(), maxMessage)
 	a.stage = concluded
 	if a.rt.queue.retry(a.task, add(a.rt.queue.now(), wait)) { // from here on, it may be another worker's
 		return true

@@ -91,9 +91,9 @@ func classify(err, ended error) (kind Kind, errType string) {
 }
 
 func classifyError(err, ended error) (Kind, string) {
-	var p *PanicError
+	p, panicked := errors.AsType[*PanicError](err)
 	switch {
-	case errors.As(err, &p):
+	case panicked:
 		if _, ok := p.Value.(error); ok && p.Value != error(ErrGoexit) {
 			return KindPanic, errs.Type(p.Value.(error))
 		}

@@ -254,7 +254,7 @@ func (a *attempt) judgeAgain() {
 	if a.err != nil && !a.decided {
 		a.failure = &Failure{
 			ID: a.ID(), Err: errGoexit, Kind: KindPanic, ErrorType: string(KindPanic), Attempt: a.number,
-			SpanContext: a.span.SpanContext(), Span: a.span, info: a.info(), stopped: a.task.stopped,
+			SpanContext: a.span.SpanContext(), Span: a.span, info: a.info(), task: a.task,
 		}
 		a.err = errGoexit // the other's methods must not be called again
 		a.forget()

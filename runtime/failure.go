@@ -38,8 +38,9 @@ type Failure struct {
 	info     TaskInfo
 	args     any
 	shown    string
+	message  string          // of Err; "" while nobody has asked it
 	cause    error           // what the attempt's context had ended with
-	stopped  func() bool     // the task was canceled; nil for a SERVER span
+	task     *task           // nil for a SERVER span
 	ctx      context.Context // for the handler that is being asked
 	decision *decision
 }
@@ -56,10 +57,17 @@ type FailedAttempt struct {
 	Verdict     string // what was decided about it; "" as long as it is not, as for the last one in OnEnding
 	Handler     string // that decided; "" for nobody
 	SpanContext trace.SpanContext
+
+	message string // of Err; "" while nobody has asked it
 }
 
 // Message is the error's text. Unlike f.Err.Error() it can't panic.
-func (f FailedAttempt) Message() string { return errs.Text(f.Err) }
+func (f FailedAttempt) Message() string {
+	if f.message != "" {
+		return f.message
+	}
+	return errs.Text(f.Err)
+}
 
 // Task describes the task that failed.
 func (f *Failure) Task() TaskInfo { return f.info }
@@ -73,7 +81,12 @@ func (f *Failure) Args() any { return f.args }
 func (f *Failure) RedactedArgs() string { return f.shown }
 
 // Message is the error's text. Unlike f.Err.Error() it can't panic.
-func (f *Failure) Message() string { return errs.Text(f.Err) }
+func (f *Failure) Message() string {
+	if f.message != "" {
+		return f.message
+	}
+	return errs.Text(f.Err)
+}
 
 // ArgsOf returns the arguments of a task of known type.
 func ArgsOf[A any](f *Failure) (A, bool) {

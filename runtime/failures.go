@@ -7,8 +7,6 @@ import (
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/postlude/postlude/internal/errs"
 )
 
 // FailureInfo describes a task that failed in the end, was canceled or given up, or was
@@ -119,8 +117,8 @@ func (f *failures) newestFirst() []FailureInfo {
 func (rt *Runtime) rememberFailure(a *attempt, state string) {
 	f := a.failure
 	info := FailureInfo{
-		TaskInfo: a.info(), Time: time.Now(), Kind: f.Kind, ErrorType: f.ErrorType,
-		Message: head(errs.Text(f.Err), maxMessage), Stack: head(f.Stack, maxStack), Args: head(a.text().args.String(), maxArgs),
+		TaskInfo: f.info, Time: time.Now(), Kind: f.Kind, ErrorType: f.ErrorType,
+		Message: head(f.Message(), maxMessage), Stack: head(f.Stack, maxStack), Args: head(a.text().args.String(), maxArgs),
 		Verdict: a.verdict.action.String(), Escalation: a.escalation, SpanContext: f.SpanContext, TraceURL: f.TraceURL,
 	}
 	info.State = state

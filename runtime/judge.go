@@ -13,6 +13,7 @@ import (
 
 // judgment is what is decided about an attempt that failed.
 type judgment struct {
+	diagnosis  Failure // the attempt's failure, until more is known
 	verdict    Verdict
 	by         *entry     // the handler that gave it
 	work       []work     // that handlers added
@@ -30,10 +31,12 @@ func (a *attempt) diagnose() *Failure {
 	if a.Err() != nil {
 		ended = context.Cause(a)
 	}
-	f := &Failure{
-		ID: a.ID(), Err: a.err, Attempt: a.number, MaxAttempts: a.set.attempts, Elapsed: a.elapsed(),
-		SpanContext: a.span.SpanContext(), Span: a.span, info: a.info(), cause: ended, stopped: a.task.stopped,
-		shown: a.text().args.String(),
+	shown := a.text()
+	f := &a.diagnosis
+	*f = Failure{
+		ID: shown.id, Err: a.err, Attempt: a.number, MaxAttempts: a.set.attempts, Elapsed: a.elapsed(),
+		SpanContext: a.span.SpanContext(), Span: a.span, info: a.infoAs(shown.id), cause: ended, task: a.task,
+		shown: shown.args.String(), message: errs.Text(a.err),
 	}
 	if a.def != nil {
 		f.args = a.args
@@ -43,7 +46,7 @@ func (a *attempt) diagnose() *Failure {
 	f.TraceURL = a.rt.traceURL(f.SpanContext)
 	a.remember(FailedAttempt{
 		Attempt: a.number, Start: a.start, Elapsed: f.Elapsed, Err: f.Err,
-		Kind: f.Kind, ErrorType: f.ErrorType, SpanContext: f.SpanContext,
+		Kind: f.Kind, ErrorType: f.ErrorType, SpanContext: f.SpanContext, message: f.message,
 	})
 	f.History = a.failures()
 	return f
@@ -52,20 +55,28 @@ func (a *attempt) diagnose() *Failure {
 // stackOf returns the stack of a panic, or one that an error in the chain carries.
 func stackOf(err error) (stack string) {
 	_ = panics.Try(func() { // the error's methods are user code
-		var p *PanicError
-		var b interface{ Stack() []byte }
-		var s interface{ StackTrace() string }
-		switch {
-		case errors.As(err, &p):
+		if p, ok := errors.AsType[*PanicError](err); ok {
 			stack = p.Stack
-		case errors.As(err, &b):
-			stack = string(b.Stack())
-		case errors.As(err, &s):
-			stack = s.StackTrace()
+		} else if e, ok := errors.AsType[bytesStack](err); ok {
+			stack = string(e.Stack())
+		} else if e, ok := errors.AsType[textStack](err); ok {
+			stack = e.StackTrace()
 		}
 	})
 	return errs.Stack(stack)
 }
+
+// Errors carry their stack in one of two ways.
+type (
+	bytesStack interface {
+		error
+		Stack() []byte
+	}
+	textStack interface {
+		error
+		StackTrace() string
+	}
+)
 
 // decide finds the verdict. It is for the handlers to give, but for durable tasks that this
 // process can't finish: what is interrupted has not failed, and what can't be read is not

@@ -116,7 +116,7 @@ func (a *attempt) failureAttrsAs(outcome string) []slog.Attr {
 		millis(taskconv.LogDurationMS, f.Elapsed),
 		millis(taskconv.LogQueueDelayMS, a.queued),
 		slog.String(taskconv.ErrorType, f.ErrorType),
-		slog.String(taskconv.ExceptionMessage, errs.Text(f.Err)),
+		slog.String(taskconv.ExceptionMessage, f.Message()),
 	}
 	if f.Stack != "" {
 		attrs = append(attrs, slog.String(taskconv.ExceptionStacktrace, f.Stack))

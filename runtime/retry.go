@@ -66,11 +66,11 @@ func (r Retry) check() error {
 }
 
 func (r Retry) verdict(f *Failure) Verdict {
-	var after *retryableError
 	switch {
-	case f.Attempt > r.Max, f.stopped != nil && f.stopped(), isPermanent(f.Err):
+	case f.Attempt > r.Max, f.task != nil && f.task.stopped(), isPermanent(f.Err):
 		return Pass
-	case errors.As(f.Err, &after):
+	}
+	if after, ok := errors.AsType[*retryableError](f.Err); ok {
 		return RetryAfter(after.delay)
 	}
 	return RetryAfter(r.delay(f.Attempt))
@@ -110,8 +110,7 @@ func (e *permanentError) ErrorType() string { return errs.Type(e.error) } // not
 // isPermanent looks for Permanent in err, whose methods are user code.
 func isPermanent(err error) (yes bool) {
 	_ = panics.Try(func() {
-		var p *permanentError
-		yes = errors.As(err, &p)
+		_, yes = errors.AsType[*permanentError](err)
 	})
 	return yes
 }

@@ -48,10 +48,10 @@ func Handlers(hs ...ErrorHandler) ErrorHandler { return &route{hs: hs} }
 
 // asError finds an E in the attempt's error, or in what ended its context.
 func asError[E error](f *Failure) (err E, ok bool) {
-	if errors.As(f.Err, &err) {
-		return err, true
+	if err, ok = errors.AsType[E](f.Err); !ok {
+		err, ok = errors.AsType[E](f.cause)
 	}
-	return err, f.cause != nil && errors.As(f.cause, &err)
+	return err, ok
 }
 
 // route is a list of handlers behind a condition. Options take it apart, so that the

@@ -33,9 +33,12 @@ func TaskOf(ctx context.Context) (TaskInfo, bool) {
 	return info, true
 }
 
-func (t *task) info() TaskInfo {
+func (t *task) info() TaskInfo { return t.infoAs(t.ID()) }
+
+// infoAs is info where the id's text has been made already.
+func (t *task) infoAs(id string) TaskInfo {
 	return TaskInfo{
-		Name: t.name, ID: t.ID(), Func: t.function, Timing: t.when.String(),
+		Name: t.name, ID: id, Func: t.function, Timing: t.when.String(),
 		Shield: t.set.shield, Attempt: int(t.attempt.Load()),
 	}
 }

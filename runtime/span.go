@@ -87,7 +87,7 @@ func (a *attempt) addLink(sc trace.SpanContext) {
 
 // markFailed writes the failure on the span.
 func (a *attempt) markFailed() {
-	f, text := a.failure, errs.Text(a.err)
+	f, text := a.failure, a.failure.Message()
 	a.tell(conclusion{string(f.Kind), f.ErrorType})
 	a.span.SetStatus(codes.Error, text)
 	if !a.rt.exceptionEvents {
@@ -105,7 +105,7 @@ func (a *attempt) markFailed() {
 
 // exceptionType is the error's type in Go, which error.type is not for a timeout, say.
 func exceptionType(f *Failure) string {
-	if f.Kind == KindPanic {
+	if f.Kind == KindPanic || f.Kind == KindError {
 		return f.ErrorType
 	}
 	return errs.Type(f.Err)
