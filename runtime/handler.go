@@ -95,6 +95,9 @@ type entry struct {
 	notes      bool   // does not decide, so it is asked after a decision, too
 	attempts   int    // that a Retry allows
 	conditions []func(*Failure) bool
+
+	// direct is the answer of one without a guard, which needs no question.
+	direct func(*Failure) (Verdict, []Notifier)
 }
 
 func newEntry(h ErrorHandler) *entry {
@@ -104,17 +107,23 @@ func newEntry(h ErrorHandler) *entry {
 	case *handlerFunc:
 		e.ours, e.name, e.guard = true, h.name, &h.one
 	case Retry:
-		e.ours, e.name, e.attempts = true, "Retry", h.Max+1
+		e.retries(h.Max, h.verdict)
 	case *Retry:
-		e.ours, e.name, e.attempts = true, "Retry", h.Max+1
+		e.retries(h.Max, func(f *Failure) Verdict { return h.verdict(f) }) // as it is then
 	case *escalation:
 		e.ours, e.name, e.notes = true, escalateName, true
+		e.direct = func(*Failure) (Verdict, []Notifier) { return Pass, h.ns }
 	case processor:
 		e.name, e.guard = fmt.Sprintf("%T", h.SpanProcessor), new(guard)
 	default:
 		e.name, e.guard = fmt.Sprintf("%T", h), new(guard)
 	}
 	return e
+}
+
+func (e *entry) retries(limit int, verdict func(*Failure) Verdict) {
+	e.ours, e.name, e.attempts = true, "Retry", limit+1
+	e.direct = func(f *Failure) (Verdict, []Notifier) { return verdict(f), nil }
 }
 
 // check tells what is wrong with the handler.

@@ -178,27 +178,22 @@ func (a *attempt) lastResort() {
 	}
 }
 
-// askOne returns the handler's answer, which is Pass if it failed, and whom it noted. The
-// time of its context runs when it is called, which may be after others.
+// askOne returns the handler's answer, which is Pass if it failed, and whom it noted.
 func (a *attempt) askOne(e *entry) (v Verdict, noted []Notifier) {
-	f := *a.failure
-	f.decision = new(decision)
-	asks, err := e.asks(&f)
+	asks, err := e.asks(a.failure)
 	if err != nil {
 		a.rt.handlerFailed(a, e.name, err)
 	}
 	switch {
+	case asks && e.direct != nil:
+		err = a.guarded(e, func() { v, noted = e.direct(a.failure) })
 	case asks:
-		err = a.guarded(e, func() {
-			ctx, cancel := context.WithTimeout(context.WithoutCancel(a), a.rt.cfg.HandlerTimeout)
-			defer cancel()
-			f.ctx = ctx
-			e.OnEnding(&failedSpan{a.span, &f})
-		})
+		q := a.question()
+		err = a.guarded(e, func() { q.ask(e) })
+		v, noted = q.decision.take()
 	case !e.ours: // it sees the span, but is not asked
 		err = a.guarded(e, func() { e.OnEnding(a.span) })
 	}
-	v, noted = f.decision.take()
 	if err != nil {
 		return Verdict{}, nil
 	}
