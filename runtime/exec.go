@@ -57,6 +57,7 @@ const (
 	beginning stage = iota
 	calling
 	judging
+	asking // a handler, see watch.go
 	acting
 	concluded
 )
@@ -94,7 +95,14 @@ func (rt *Runtime) conclude(w *worker) {
 		fallthrough
 	case calling:
 		a.stage = judging
-		a.judge()
+		a.judge(w)
+		a.finishSpan()
+		a.stage = acting
+		a.act()
+	case asking:
+		a.stage = judging
+		a.askOn()
+		a.release()
 		a.finishSpan()
 		a.stage = acting
 		a.act()
@@ -181,10 +189,10 @@ func ownFrames(stack string) string {
 
 // judge finds out what the function's return means, and has the handlers decide if it
 // is a failure.
-func (a *attempt) judge() {
+func (a *attempt) judge(w *worker) {
 	a.end = time.Now()
 	if a.err != nil {
-		a.judgment = new(judgment)
+		a.judgment = &judgment{on: w}
 		a.failure = a.diagnose()
 		a.markFailed()
 		a.decide()

@@ -33,6 +33,24 @@ type guard struct {
 
 const maxStrikes = 3
 
+// trusts tells whether the handler may be called without further ado.
+func (g *guard) trusts() bool { return g.trusted.Load() && g.blocked.Load() < maxStrikes }
+
+// returned notes that a call came back in time.
+func (g *guard) returned() {
+	if !g.trusted.Load() || g.strikes.Load() > 0 { // no write to what all cores read
+		g.strikes.Store(0)
+		g.trusted.Store(true)
+	}
+}
+
+// strike notes that a call was given up on.
+func (g *guard) strike() {
+	if g.strikes.Add(1) >= maxStrikes {
+		g.trusted.Store(false)
+	}
+}
+
 // guarded runs fn, a call of the handler that g guards, within limit. It returns nil, a
 // *PanicError if fn panicked or called runtime.Goexit, errBlocked or errSkipped, these as
 // they are. After the limit fn may go on, on a goroutine of its own. A nil guard is for
@@ -100,18 +118,13 @@ func (g *guard) call(limit time.Duration, fn func()) error {
 	defer timer.Stop()
 	select {
 	case err := <-ended:
-		if !g.trusted.Load() || g.strikes.Load() > 0 { // no write to what all cores read
-			g.strikes.Store(0)
-			g.trusted.Store(true)
-		}
+		g.returned()
 		return err
 	case <-timer.C:
 	}
 	g.blocked.Add(1)
 	if decided.CompareAndSwap(false, true) {
-		if g.strikes.Add(1) >= maxStrikes {
-			g.trusted.Store(false)
-		}
+		g.strike()
 		return errBlocked
 	}
 	g.blocked.Add(-1)

@@ -23,6 +23,10 @@ type judgment struct {
 	window     *escalated // that this failure opened, until somebody was told
 	overBudget bool       // a retry was refused
 	decided    bool       // nobody needs to ask the error's methods for that any more
+
+	on    *worker // that the attempt runs on; nil where no handler is asked for a decision
+	asked int     // handlers, the one that is being asked included
+	fault error   // why that one is passed over, if this goroutine does not get to know its answer
 }
 
 // diagnose says how the attempt failed.
@@ -92,6 +96,10 @@ func (a *attempt) decide() {
 	default:
 		a.ask()
 	}
+	a.conclusive()
+}
+
+func (a *attempt) conclusive() {
 	a.noteVerdict()
 	a.decided = true
 }
@@ -124,7 +132,9 @@ func (a *attempt) note(e *entry, ns []Notifier) {
 // ask has the handlers decide, in order. Ours are asked until one has decided;
 // processors of other types see the span in any case.
 func (a *attempt) ask() {
-	for _, e := range a.set.handlers {
+	for a.asked < len(a.set.handlers) {
+		e := a.set.handlers[a.asked]
+		a.asked++
 		decided := a.verdict.action != pass
 		if decided && e.ours && !e.notes {
 			continue
@@ -139,6 +149,13 @@ func (a *attempt) ask() {
 		a.lastResort()
 	}
 	a.markVerdict()
+}
+
+// askOn goes on with the handlers after one that ended the worker's goroutine, or holds it up.
+func (a *attempt) askOn() {
+	_ = a.passedOver(a.set.handlers[a.asked-1], a.fault)
+	a.ask()
+	a.conclusive()
 }
 
 // take makes an answer the verdict, if it is one that can be carried out.
@@ -188,8 +205,12 @@ func (a *attempt) askOne(e *entry) (v Verdict, noted []Notifier) {
 	case asks && e.direct != nil:
 		err = a.guarded(e, func() { v, noted = e.direct(a.failure) })
 	case asks:
-		q := a.question()
-		err = a.guarded(e, func() { q.ask(e) })
+		q := a.question(e)
+		if a.on != nil && e.guard.trusts() {
+			err = a.passedOver(e, a.on.ask(q, a.rt.cfg.HandlerTimeout))
+		} else {
+			err = a.guarded(e, q.ask)
+		}
 		v, noted = q.decision.take()
 	case !e.ours: // it sees the span, but is not asked
 		err = a.guarded(e, func() { e.OnEnding(a.span) })
@@ -231,7 +252,11 @@ func (a *attempt) eachForeign(call func(*entry)) {
 // guarded calls into a handler, and reports it if it panics or blocks. While it blocks,
 // its failures are counted only: one record tells it all.
 func (a *attempt) guarded(e *entry, fn func()) error {
-	err := a.rt.guarded(e.guard, e.name, a.rt.cfg.HandlerTimeout, fn)
+	return a.passedOver(e, a.rt.guarded(e.guard, e.name, a.rt.cfg.HandlerTimeout, fn))
+}
+
+// passedOver tells of a handler that was passed over, if err is why.
+func (a *attempt) passedOver(e *entry, err error) error {
 	switch {
 	case err == errSkipped: // not errors.Is: it would ask what a handler threw
 		a.rt.measure(func(m *meters) { m.HandlerErrors.Add(a, 1, a.gauge...) })

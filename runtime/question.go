@@ -12,14 +12,15 @@ import (
 // span that knows it, its context, and the place for its answer. It is never used again:
 // one that was given up on may keep it, and answer to nobody.
 type question struct {
+	of       *entry
 	failure  Failure
 	span     failedSpan
 	ctx      handlerContext
 	decision decision
 }
 
-func (a *attempt) question() *question {
-	q := &question{failure: *a.failure}
+func (a *attempt) question(e *entry) *question {
+	q := &question{of: e, failure: *a.failure}
 	q.ctx.of = a
 	q.failure.ctx, q.failure.decision = &q.ctx, &q.decision
 	q.span = failedSpan{a.span, &q.failure}
@@ -28,10 +29,10 @@ func (a *attempt) question() *question {
 
 // ask calls the handler. The time of its context runs from now on, which may be after
 // others.
-func (q *question) ask(e *entry) {
+func (q *question) ask() {
 	q.ctx.deadline = time.Now().Add(q.ctx.of.rt.cfg.HandlerTimeout)
 	defer q.ctx.release()
-	e.OnEnding(&q.span)
+	q.of.OnEnding(&q.span)
 }
 
 // handlerContext is the context that a handler gets: with the attempt's values, not its

@@ -24,6 +24,8 @@ type worker struct {
 	task     *task      // the one it runs
 	now      *attempt   // of that task
 	freed    int64      // when it was done with the last one; 0: now
+	here     *goroutine // that it is at the moment
+	watch    *watch     // of its handlers; nil until one is asked
 	summoned bool       // guarded by the queue's lock
 }
 
@@ -33,9 +35,9 @@ func (rt *Runtime) work(w *worker) {
 	pprof.SetGoroutineLabels(context.Background()) // not those of the handler that needed it first
 	var keep [stackKept]byte
 	defer runtime.KeepAlive(&keep)
-	finished := false
+	here, finished := w.enter(), false
 	defer func() {
-		if !finished { // user code called runtime.Goexit: nothing can keep this goroutine
+		if !finished && !here.lost { // user code called runtime.Goexit: nothing can keep this goroutine
 			go rt.revive(w)
 		}
 	}()
@@ -53,11 +55,11 @@ func (rt *Runtime) take(w *worker) bool {
 }
 
 // revive continues the work of w on a new goroutine: first the attempt that the old
-// one died in, from where it stood.
+// one died in, or is held up in, from where it stood.
 func (rt *Runtime) revive(w *worker) {
-	finished := false
+	here, finished := w.enter(), false
 	defer func() {
-		if !finished {
+		if !finished && !here.lost {
 			go rt.revive(w)
 		}
 	}()
