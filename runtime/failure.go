@@ -101,15 +101,17 @@ func FailureOf(s sdktrace.ReadOnlySpan) (*Failure, bool) {
 	if f, ok := s.(*failedSpan); ok {
 		return f.failure, true
 	}
-	if v, ok := ending.Load(idOf(s.SpanContext())); ok {
-		return v.(*Failure), true
-	}
-	return nil, false
+	return ending.find(s.SpanContext())
 }
 
 // ending are the failures whose span ends right now. The provider gives its processors a
 // copy of the span that knows nothing of tasks; the ids lead back.
-var ending sync.Map // spanID to *Failure
+var ending endings
+
+type endings struct {
+	mu   sync.Mutex
+	list map[spanID]*Failure
+}
 
 type spanID struct {
 	trace trace.TraceID
@@ -117,6 +119,28 @@ type spanID struct {
 }
 
 func idOf(sc trace.SpanContext) spanID { return spanID{sc.TraceID(), sc.SpanID()} }
+
+func (e *endings) begin(f *Failure) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.list == nil {
+		e.list = map[spanID]*Failure{}
+	}
+	e.list[idOf(f.SpanContext)] = f
+}
+
+func (e *endings) end(f *Failure) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.list, idOf(f.SpanContext))
+}
+
+func (e *endings) find(sc trace.SpanContext) (*Failure, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	f, ok := e.list[idOf(sc)]
+	return f, ok
+}
 
 // failedSpan is the span as one handler is given it.
 type failedSpan struct {

@@ -53,15 +53,8 @@ func (g *guard) strike() {
 
 // guarded runs fn, a call of the handler that g guards, within limit. It returns nil, a
 // *PanicError if fn panicked or called runtime.Goexit, errBlocked or errSkipped, these as
-// they are. After the limit fn may go on, on a goroutine of its own. A nil guard is for
-// handlers that run no code of the user's but the error's methods.
+// they are. After the limit fn may go on, on a goroutine of its own.
 func (rt *Runtime) guarded(g *guard, name string, limit time.Duration, fn func()) error {
-	if g == nil {
-		if p := panics.Try(fn); p != nil {
-			return p
-		}
-		return nil
-	}
 	if !g.trusted.Load() {
 		turn := rt.turnOf(g)
 		turn <- struct{}{}

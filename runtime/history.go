@@ -12,6 +12,7 @@ type past struct {
 	span    trace.SpanContext // of the attempt before a retry
 	message string            // of the error that it ended with
 	failed  []FailedAttempt   // never changed in place, as handlers may have kept it
+	first   [1]FailedAttempt  // all that most have: failed begins here
 	verdict action            // on the last of them
 	by      string            // the handler that gave it
 }
@@ -40,11 +41,17 @@ func (t *task) failures() []FailedAttempt {
 // began is worth more than the middle.
 func (t *task) remember(f FailedAttempt) {
 	p := t.remembered()
-	h := p.judged()
-	if len(h) == maxHistory {
-		h = slices.Delete(h, maxHistory/2, maxHistory/2+1)
+	if p.failed == nil {
+		p.first[0] = f
+		p.failed = p.first[:]
+	} else {
+		h := p.judged()
+		if len(h) == maxHistory {
+			h = slices.Delete(h, maxHistory/2, maxHistory/2+1)
+		}
+		p.failed = append(h, f)
 	}
-	p.failed, p.verdict, p.by = append(h, f), pass, ""
+	p.verdict, p.by = pass, ""
 }
 
 // forget has the task remember errGoexit in place of the attempt's own error, if that was

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
+
 	"github.com/postlude/postlude/internal/errs"
 	"github.com/postlude/postlude/internal/panics"
 )
@@ -19,10 +21,11 @@ type judgment struct {
 	work       []work     // that handlers added
 	notifiers  []Notifier // noted by Escalate
 	notedBy    *entry
-	escalation string     // what is to come of telling them
-	window     *escalated // that this failure opened, until somebody was told
-	overBudget bool       // a retry was refused
-	decided    bool       // nobody needs to ask the error's methods for that any more
+	escalation string                // what is to come of telling them
+	window     *escalated            // that this failure opened, until somebody was told
+	overBudget bool                  // a retry was refused
+	ended      trace.SpanEventOption // see endTime
+	decided    bool                  // nobody needs to ask the error's methods for that any more
 
 	on    *worker // that the attempt runs on; nil where no handler is asked for a decision
 	asked int     // handlers, the one that is being asked included
@@ -153,7 +156,7 @@ func (a *attempt) ask() {
 
 // askOn goes on with the handlers after one that ended the worker's goroutine, or holds it up.
 func (a *attempt) askOn() {
-	_ = a.passedOver(a.set.handlers[a.asked-1], a.fault)
+	a.passedOver(a.set.handlers[a.asked-1], a.fault)
 	a.ask()
 	a.conclusive()
 }
@@ -203,20 +206,36 @@ func (a *attempt) askOne(e *entry) (v Verdict, noted []Notifier) {
 	}
 	switch {
 	case asks && e.direct != nil:
-		err = a.guarded(e, func() { v, noted = e.direct(a.failure) })
+		return a.askDirectly(e)
 	case asks:
-		q := a.question(e)
-		if a.on != nil && e.guard.trusts() {
-			err = a.passedOver(e, a.on.ask(q, a.rt.cfg.HandlerTimeout))
-		} else {
-			err = a.guarded(e, q.ask)
-		}
-		v, noted = q.decision.take()
+		return a.put(a.question(e))
 	case !e.ours: // it sees the span, but is not asked
-		err = a.guarded(e, func() { e.OnEnding(a.span) })
+		a.guarded(e, func() { e.OnEnding(a.span) })
 	}
+	return Pass, nil
+}
+
+// put puts a question to its handler.
+func (a *attempt) put(q *question) (v Verdict, noted []Notifier) {
+	var err error
+	if a.on != nil && q.of.guard.trusts() {
+		err = a.on.ask(q, a.rt.cfg.HandlerTimeout)
+	} else {
+		err = a.rt.guarded(q.of.guard, q.of.name, a.rt.cfg.HandlerTimeout, q.ask)
+	}
+	v, noted = q.decision.take()
 	if err != nil {
-		return Verdict{}, nil
+		a.passedOver(q.of, err)
+		return Pass, nil
+	}
+	return v, noted
+}
+
+// askDirectly asks one that needs no question. It runs the error's methods.
+func (a *attempt) askDirectly(e *entry) (v Verdict, noted []Notifier) {
+	if p := panics.Try(func() { v, noted = e.direct(a.failure) }); p != nil {
+		a.passedOver(e, p)
+		return Pass, nil
 	}
 	return v, noted
 }
@@ -244,26 +263,26 @@ func (a *attempt) refusal(v Verdict) error {
 func (a *attempt) eachForeign(call func(*entry)) {
 	for _, e := range a.set.handlers {
 		if !e.ours {
-			_ = a.guarded(e, func() { call(e) })
+			a.guarded(e, func() { call(e) })
 		}
 	}
 }
 
-// guarded calls into a handler, and reports it if it panics or blocks. While it blocks,
-// its failures are counted only: one record tells it all.
-func (a *attempt) guarded(e *entry, fn func()) error {
-	return a.passedOver(e, a.rt.guarded(e.guard, e.name, a.rt.cfg.HandlerTimeout, fn))
+// guarded calls into a processor that is not ours, and is not asked.
+func (a *attempt) guarded(e *entry, fn func()) {
+	if err := a.rt.guarded(e.guard, e.name, a.rt.cfg.HandlerTimeout, fn); err != nil {
+		a.passedOver(e, err)
+	}
 }
 
-// passedOver tells of a handler that was passed over, if err is why.
-func (a *attempt) passedOver(e *entry, err error) error {
-	switch {
-	case err == errSkipped: // not errors.Is: it would ask what a handler threw
+// passedOver reports a handler that panicked or blocked. While it blocks, its failures are
+// counted only: one record tells it all.
+func (a *attempt) passedOver(e *entry, why error) {
+	if why == errSkipped { // not errors.Is: it would ask what a handler threw
 		a.rt.measure(func(m *meters) { m.HandlerErrors.Add(a, 1, a.gauge...) })
-	case err != nil:
-		a.rt.handlerFailed(a, e.name, err)
+		return
 	}
-	return err
+	a.rt.handlerFailed(a, e.name, why)
 }
 
 // elapsed is the attempt's duration.

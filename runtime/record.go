@@ -109,15 +109,16 @@ func (a *attempt) logFailed(f fate) {
 
 func (a *attempt) failureAttrs() []slog.Attr { return a.failureAttrsAs(string(a.failure.Kind)) }
 
+// failureAttrsAs has room for one more.
 func (a *attempt) failureAttrsAs(outcome string) []slog.Attr {
 	f := a.failure
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, 11),
 		slog.String(taskconv.TaskOutcome, outcome),
 		millis(taskconv.LogDurationMS, f.Elapsed),
 		millis(taskconv.LogQueueDelayMS, a.queued),
 		slog.String(taskconv.ErrorType, f.ErrorType),
 		slog.String(taskconv.ExceptionMessage, f.Message()),
-	}
+	)
 	if f.Stack != "" {
 		attrs = append(attrs, slog.String(taskconv.ExceptionStacktrace, f.Stack))
 	}

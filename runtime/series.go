@@ -24,8 +24,9 @@ type series struct {
 	*stats
 	tally  tally // guarded by the queue's lock
 	ok     atomic.Int64
-	failed sync.Map     // failureLabel to *failedSeries
-	kinds  atomic.Int64 // entries of failed
+	failed sync.Map                     // failureLabel to *failedSeries
+	last   atomic.Pointer[failedSeries] // of failed, as most tasks fail for one reason
+	kinds  atomic.Int64                 // entries of failed
 
 	labels   [2]attribute.KeyValue
 	gauge    []metric.AddOption // name, timing
@@ -44,6 +45,7 @@ type failureLabel struct {
 
 // failedSeries are the failed attempts of one label.
 type failedSeries struct {
+	label failureLabel
 	n     atomic.Int64
 	shown []metric.ObserveOption
 	time  []metric.RecordOption
@@ -101,14 +103,18 @@ func (s *series) with(more ...attribute.KeyValue) metric.MeasurementOption {
 // failures returns the series of the failed attempts of one kind.
 func (s *series) failures(kind Kind, errorType string) *failedSeries {
 	label := failureLabel{kind, errorType}
+	if f := s.last.Load(); f != nil && f.label == label {
+		return f
+	}
 	if f, ok := s.failed.Load(label); ok {
+		s.last.Store(f.(*failedSeries))
 		return f.(*failedSeries)
 	}
 	if s.kinds.Load() >= maxFailureLabels {
 		label = otherError
 	}
 	o := s.with(attribute.String(taskconv.TaskOutcome, string(label.kind)), attribute.String(taskconv.ErrorType, label.errorType))
-	f, there := s.failed.LoadOrStore(label, &failedSeries{shown: []metric.ObserveOption{o}, time: []metric.RecordOption{o}})
+	f, there := s.failed.LoadOrStore(label, &failedSeries{label: label, shown: []metric.ObserveOption{o}, time: []metric.RecordOption{o}})
 	if !there {
 		s.kinds.Add(1)
 	}

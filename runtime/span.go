@@ -93,14 +93,25 @@ func (a *attempt) markFailed() {
 	if !a.rt.exceptionEvents {
 		return
 	}
-	event := []attribute.KeyValue{
+	event := make([]attribute.KeyValue, 0, 3)
+	event = append(event,
 		attribute.String(taskconv.ExceptionType, exceptionType(f)),
-		attribute.String(taskconv.ExceptionMessage, text),
-	}
+		attribute.String(taskconv.ExceptionMessage, text))
 	if f.Stack != "" {
 		event = append(event, attribute.String(taskconv.ExceptionStacktrace, f.Stack))
 	}
-	a.span.AddEvent(taskconv.ExceptionEvent, trace.WithAttributes(event...), trace.WithTimestamp(a.end))
+	a.span.AddEvent(taskconv.ExceptionEvent, trace.WithAttributes(event...), a.endTime())
+}
+
+// endTime is the option that says when the function returned, made once.
+func (a *attempt) endTime() trace.SpanEventOption {
+	if a.judgment == nil {
+		return trace.WithTimestamp(a.end)
+	}
+	if a.ended == nil {
+		a.ended = trace.WithTimestamp(a.end)
+	}
+	return a.ended
 }
 
 // exceptionType is the error's type in Go, which error.type is not for a timeout, say.
@@ -123,7 +134,7 @@ func (a *attempt) markSucceeded() {
 
 // markVerdict writes the verdict on the span.
 func (a *attempt) markVerdict() {
-	kvs := []attribute.KeyValue{attribute.String(taskconv.TaskVerdict, a.verdict.action.String())}
+	kvs := append(make([]attribute.KeyValue, 0, 3), attribute.String(taskconv.TaskVerdict, a.verdict.action.String()))
 	if a.by != nil {
 		kvs = append(kvs, attribute.String(taskconv.TaskVerdictHandler, a.by.name))
 	}
@@ -157,11 +168,11 @@ func (a *attempt) endSpan() {
 		return
 	}
 	// Only a span that is exported has a provider whose processors may ask FailureOf.
-	if id := idOf(a.span.SpanContext()); a.failure != nil && a.exported {
-		ending.Store(id, a.failure)
-		defer ending.Delete(id)
+	if a.failure != nil && a.exported {
+		ending.begin(a.failure)
+		defer ending.end(a.failure)
 	}
-	a.span.End(trace.WithTimestamp(a.end))
+	a.span.End(a.endTime())
 }
 
 // readOnly is the span as OnEnd gets it: it answers FailureOf, but nothing can be
