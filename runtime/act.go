@@ -146,9 +146,9 @@ func (t *task) stopped() bool {
 func (a *attempt) giveUp() {
 	a.rt.rememberFailure(a, StateDropped)
 	a.rt.countDropped(a, a.task, taskconv.ReasonVerdict)
-	attrs := a.failureAttrsAs(taskconv.OutcomeDropped) // the task's; that of the attempt is on its span
-	attrs = append(attrs, slog.String(taskconv.LogReason, taskconv.ReasonVerdict))
-	a.emit(slog.LevelWarn, taskconv.EventDropped, "task dropped by its error handler", attrs...)
+	// The outcome is the task's; that of the attempt is on its span.
+	a.emitFailureAs(taskconv.OutcomeDropped, slog.LevelWarn, taskconv.EventDropped, "task dropped by its error handler",
+		slog.String(taskconv.LogReason, taskconv.ReasonVerdict))
 	a.doWork()
 	a.settle(dropped)
 }
@@ -161,7 +161,7 @@ func (a *attempt) fallBack() {
 	}
 	job := a.verdict.job
 	name := slog.String(taskconv.TaskFallback, job.label())
-	a.emit(slog.LevelWarn, taskconv.EventFallback, "task failed, trying its fallback", append(a.failureAttrs(), name)...)
+	a.emitFailure(slog.LevelWarn, taskconv.EventFallback, "task failed, trying its fallback", name)
 	a.doWork()
 	start := time.Now()
 	err := a.inSpan(taskconv.SpanFallback, a.runFallback, a.fallbackAttrs(job)...)

@@ -161,7 +161,7 @@ func canceledForGood(cause error) bool {
 
 // handBack ends what this process has to do with the task. The attempt does not count.
 func (a *attempt) handBack() {
-	a.emit(slog.LevelWarn, taskconv.EventRequeued, "task interrupted, handed back to its queue", a.failureAttrs()...)
+	a.emitFailure(slog.LevelWarn, taskconv.EventRequeued, "task interrupted, handed back to its queue")
 	if a.rt.queue.isClosed() {
 		a.rt.leave(a.task, StateRequeued)
 	}
@@ -173,8 +173,8 @@ func (a *attempt) handBack() {
 func (a *attempt) setAside() {
 	due := a.enterEscalation(a.notifiers)
 	a.rt.rememberFailure(a, StateRetrying)
-	a.emit(slog.LevelError, taskconv.EventRetrying, "task can't be read by this process, left in its queue",
-		append(a.failureAttrs(), millis(taskconv.LogRetryDelayMS, a.verdict.delay))...)
+	a.emitFailure(slog.LevelError, taskconv.EventRetrying, "task can't be read by this process, left in its queue",
+		millis(taskconv.LogRetryDelayMS, a.verdict.delay))
 	if due {
 		a.escalate(a.notifiers)
 	}

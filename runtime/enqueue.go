@@ -208,8 +208,8 @@ func (a *attempt) enqueueAgain() bool {
 	}
 	wait = max(wait, min(failing, 2*time.Second)) // doubles, roughly
 	if first {
-		a.emit(slog.LevelWarn, taskconv.EventRetrying, "task could not be enqueued, will be tried again",
-			append(a.failureAttrs(), millis(taskconv.LogRetryDelayMS, wait))...)
+		a.emitFailure(slog.LevelWarn, taskconv.EventRetrying, "task could not be enqueued, will be tried again",
+			millis(taskconv.LogRetryDelayMS, wait))
 	}
 	a.remembered().message = head(a.failure.Message(), maxMessage)
 	a.stage = concluded
@@ -228,8 +228,8 @@ func (a *attempt) dropUnqueued() {
 	due := a.enterEscalation(a.notifiers)
 	a.rt.rememberFailure(a, StateDropped)
 	a.rt.countDropped(a, a.task, taskconv.ReasonEnqueueFailed)
-	a.emit(slog.LevelError, taskconv.EventDropped, "task dropped: it could not be enqueued",
-		append(a.failureAttrsAs(taskconv.OutcomeDropped), slog.String(taskconv.LogReason, taskconv.ReasonEnqueueFailed))...)
+	a.emitFailureAs(taskconv.OutcomeDropped, slog.LevelError, taskconv.EventDropped, "task dropped: it could not be enqueued",
+		slog.String(taskconv.LogReason, taskconv.ReasonEnqueueFailed))
 	if due {
 		a.escalate(a.notifiers)
 	}

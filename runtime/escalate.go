@@ -112,14 +112,14 @@ func (a *attempt) escalate(ns []Notifier) {
 	}
 	a.window = nil
 	a.rt.measure(func(m *meters) { m.Escalations.Add(a, 1, a.gauge...) })
-	attrs := a.failureAttrs()
+	var attrs []slog.Attr
 	if n := a.failure.Suppressed; n > 0 {
 		attrs = append(attrs, slog.Int(taskconv.LogSuppressed, n))
 	}
 	if a.failure.TraceURL != "" {
 		attrs = append(attrs, slog.String(taskconv.LogTraceURL, a.failure.TraceURL))
 	}
-	a.emit(slog.LevelWarn, taskconv.EventEscalated, "task failure escalated", attrs...)
+	a.emitFailure(slog.LevelWarn, taskconv.EventEscalated, "task failure escalated", attrs...)
 }
 
 // notifyAll tells each notifier once, one after the other: they are few. It returns how

@@ -91,8 +91,8 @@ func (a *attempt) logAgain() {
 }
 
 func (a *attempt) logRetrying() {
-	a.emit(slog.LevelWarn, taskconv.EventRetrying, "task failed, will be retried",
-		append(a.failureAttrs(), millis(taskconv.LogRetryDelayMS, a.verdict.delay))...)
+	a.emitFailure(slog.LevelWarn, taskconv.EventRetrying, "task failed, will be retried",
+		millis(taskconv.LogRetryDelayMS, a.verdict.delay))
 }
 
 // logFailed writes the record of a task's end. A canceled task is no error: somebody
@@ -100,19 +100,26 @@ func (a *attempt) logRetrying() {
 func (a *attempt) logFailed(f fate) {
 	if f == canceled {
 		a.rt.rememberFailure(a, StateCanceled)
-		a.emit(slog.LevelWarn, taskconv.EventFailed, "task canceled", a.failureAttrs()...)
+		a.emitFailure(slog.LevelWarn, taskconv.EventFailed, "task canceled")
 		return
 	}
 	a.rt.rememberFailure(a, StateFailed)
-	a.emit(slog.LevelError, taskconv.EventFailed, "task failed", a.failureAttrs()...)
+	a.emitFailure(slog.LevelError, taskconv.EventFailed, "task failed")
 }
 
-func (a *attempt) failureAttrs() []slog.Attr { return a.failureAttrsAs(string(a.failure.Kind)) }
+// emitFailure writes a record of the failure, and of more.
+func (a *attempt) emitFailure(level slog.Level, event, msg string, more ...slog.Attr) {
+	a.emitFailureAs(string(a.failure.Kind), level, event, msg, more...)
+}
 
-// failureAttrsAs has room for one more.
-func (a *attempt) failureAttrsAs(outcome string) []slog.Attr {
+func (a *attempt) emitFailureAs(outcome string, level slog.Level, event, msg string, more ...slog.Attr) {
+	var space [12]slog.Attr // on the stack
+	a.emit(level, event, msg, append(a.appendFailure(space[:0], outcome), more...)...)
+}
+
+func (a *attempt) appendFailure(attrs []slog.Attr, outcome string) []slog.Attr {
 	f := a.failure
-	attrs := append(make([]slog.Attr, 0, 11),
+	attrs = append(attrs,
 		slog.String(taskconv.TaskOutcome, outcome),
 		millis(taskconv.LogDurationMS, f.Elapsed),
 		millis(taskconv.LogQueueDelayMS, a.queued),

@@ -48,7 +48,11 @@ func (a *attempt) tell(c conclusion) {
 		a.addLink(a.past.span)
 	}
 	shown := a.text()
-	kvs := append(make([]attribute.KeyValue, 0, 5), // what a success has
+	room := 5 // what a success has
+	if c.errorType != "" {
+		room = 9 // and a failure, with its verdict
+	}
+	kvs := append(make([]attribute.KeyValue, 0, room),
 		attribute.String(taskconv.TaskID, shown.id),
 		attribute.Int(taskconv.TaskAttempt, a.number),
 		attribute.Float64(taskconv.TaskQueueDelay, a.queued.Seconds()),
