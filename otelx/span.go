@@ -56,6 +56,9 @@ type Local struct {
 	written *snapshot // nil: as the template has it
 }
 
+// StartAt says when the span starts. It comes before a Template starts it.
+func (s *Local) StartAt(t time.Time) { s.start = t }
+
 // record calls fn under the lock, unless the span has ended.
 func (s *Local) record(fn func(*snapshot)) {
 	s.mu.Lock()

@@ -66,16 +66,18 @@ func NewTemplate(c TemplateConfig) *Template {
 // exported tells whether the provider records too, so that attributes that only an
 // exporter would read need not be computed otherwise.
 func (t *Template) Start(ctx context.Context) (_ context.Context, span sdktrace.ReadWriteSpan, exported bool) {
-	ctx, span, exported = t.StartIn(ctx, new(Local), time.Now())
+	local := new(Local)
+	local.StartAt(time.Now())
+	ctx, span, exported = t.StartIn(ctx, local)
 	return trace.ContextWithSpan(ctx, span), span, exported
 }
 
 // StartIn is Start for who has a place for a local span, and a context of its own to carry
-// the span: that returned is the tracer's, and may carry another. local is used, from start
-// on, if the span is not the SDK's, and is not touched otherwise.
-func (t *Template) StartIn(ctx context.Context, local *Local, start time.Time) (_ context.Context, span sdktrace.ReadWriteSpan, exported bool) {
+// the span: that returned is the tracer's, and may carry another. local, of which StartAt has
+// been called, is used if the span is not the SDK's, and is not touched otherwise.
+func (t *Template) StartIn(ctx context.Context, local *Local) (_ context.Context, span sdktrace.ReadWriteSpan, exported bool) {
 	if t.own.makes() {
-		local.ReadWriteSpan, local.template, local.of, local.start = ended, t, ctx, start
+		local.ReadWriteSpan, local.template, local.of = ended, t, ctx
 		return ctx, local, t.own.start(local)
 	}
 	parent := ctx
@@ -83,23 +85,23 @@ func (t *Template) StartIn(ctx context.Context, local *Local, start time.Time) (
 	if rw, ok := inner.(sdktrace.ReadWriteSpan); ok && inner.IsRecording() {
 		return ctx, rw, true
 	}
-	t.begin(local, parent, inner, start)
+	t.begin(local, parent, inner)
 	return ctx, local, inner.IsRecording()
 }
 
 // StartLocal is StartIn without the tracer: for when that can't be used. As without an
 // SDK, the span context is the parent's, so that what follows stays in the trace.
-func (t *Template) StartLocal(ctx context.Context, local *Local, start time.Time) (context.Context, sdktrace.ReadWriteSpan) {
+func (t *Template) StartLocal(ctx context.Context, local *Local) (context.Context, sdktrace.ReadWriteSpan) {
 	var parent trace.SpanContext
 	if !t.newRoot {
 		parent = trace.SpanContextFromContext(ctx)
 	}
 	ctx = trace.ContextWithSpanContext(ctx, parent)
-	t.begin(local, ctx, trace.SpanFromContext(ctx), start)
+	t.begin(local, ctx, trace.SpanFromContext(ctx))
 	return ctx, local
 }
 
-func (t *Template) begin(s *Local, ctx context.Context, inner trace.Span, start time.Time) {
-	s.ReadWriteSpan, s.template, s.inner, s.of, s.start = ended, t, inner, ctx, start
+func (t *Template) begin(s *Local, ctx context.Context, inner trace.Span) {
+	s.ReadWriteSpan, s.template, s.inner, s.of = ended, t, inner, ctx
 	s.context, s.exported = inner.SpanContext(), false
 }

@@ -253,7 +253,7 @@ func TestStartLocal(t *testing.T) {
 	parentCtx, parent := remoteParent(t.Context())
 	for _, newRoot := range []bool{false, true} {
 		tmpl := otelx.NewTemplate(otelx.TemplateConfig{Name: "it", Scope: scope, NewRoot: newRoot, Attributes: []attribute.KeyValue{attribute.Int("a", 1)}})
-		ctx, span := tmpl.StartLocal(parentCtx, new(otelx.Local), time.Now())
+		ctx, span := tmpl.StartLocal(parentCtx, new(otelx.Local))
 		want := parent
 		if newRoot {
 			want = trace.SpanContext{}

@@ -79,7 +79,7 @@ func (a *attempt) retry() bool {
 	a.doWork()
 	a.rt.measure(func(m *meters) { m.Retries.Add(a, 1, a.gauge...) })
 	t.remembered().span, t.past.message = a.span.SpanContext(), head(a.failure.Message(), maxMessage)
-	due := add(int64(a.end.Sub(a.rt.queue.epoch)), a.verdict.delay)
+	due := add(int64(a.end().Sub(a.rt.queue.epoch)), a.verdict.delay)
 	a.stage = concluded
 	if a.rt.queue.retry(t, due) { // from here on, t may be another worker's
 		return true

@@ -13,7 +13,7 @@ import (
 
 var errCause = errors.New("cause")
 
-func newAttempt(values context.Context) *attempt {
+func attemptWith(values context.Context) *attempt {
 	a := &attempt{task: &task{}}
 	a.base.of, a.values = values, values
 	return a
@@ -32,7 +32,7 @@ func TestAttemptContext(t *testing.T) {
 	}
 	for name, first := range ask {
 		t.Run(name, func(t2 *testing.T) {
-			a := newAttempt(request)
+			a := attemptWith(request)
 			first(a)
 			if a.Err() != nil || context.Cause(a) != nil || a.Value(t) != "value" {
 				t2.Errorf("before: %v, %v, %v", a.Err(), context.Cause(a), a.Value(t))
@@ -57,14 +57,14 @@ func TestAttemptContext(t *testing.T) {
 
 // TestAttemptContextEnds with the attempt, also for who asks only then.
 func TestAttemptContextEnds(t *testing.T) {
-	a := newAttempt(context.Background())
+	a := attemptWith(context.Background())
 	a.release()
 	a.release()
 	<-a.Done()
 	if a.Err() != context.Canceled || context.Cause(a) != context.Canceled {
 		t.Errorf("%v, %v", a.Err(), context.Cause(a))
 	}
-	b := newAttempt(context.Background())
+	b := attemptWith(context.Background())
 	child, stop := context.WithCancel(b)
 	defer stop()
 	b.release()
@@ -76,7 +76,7 @@ func TestAttemptContextEnds(t *testing.T) {
 
 func TestAttemptContextTimesOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := newAttempt(context.Background())
+		a := attemptWith(context.Background())
 		a.limit(time.Second)
 		if d, ok := a.Deadline(); !ok || time.Until(d) != time.Second {
 			t.Errorf("%v, %v", d, ok)
@@ -87,7 +87,7 @@ func TestAttemptContextTimesOut(t *testing.T) {
 		}
 		a.release()
 
-		b := newAttempt(context.Background())
+		b := attemptWith(context.Background())
 		b.limit(time.Second)
 		b.cancelWith(errCause)
 		if b.Err() != context.Canceled || context.Cause(b) != errCause {

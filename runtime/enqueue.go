@@ -85,7 +85,7 @@ func (rt *Runtime) enqueueNow(ctx context.Context, t *task) (Run, error) {
 		rt.rejected(ctx, t, ErrShuttingDown)
 		return Run{}, fmt.Errorf("%w (task %q)", ErrShuttingDown, t.name)
 	}
-	a := &attempt{task: t, start: time.Now()}
+	a := newAttempt(t, 0)
 	a.within(ctx)
 	there := a.enqueue()
 	if a.err != nil {
@@ -109,7 +109,8 @@ func (rt *Runtime) enqueueLate(w *worker) {
 	defer cancel(nil)
 	timed, stop := context.WithTimeoutCause(ctx, min(enqueueTry, rt.cfg.WorkTimeout), errWorkTimeout)
 	defer stop()
-	a := &attempt{task: t, start: time.Now(), stage: acting}
+	a := newAttempt(t, 0)
+	a.stage = acting
 	a.within(timed)
 	w.now = a
 	if cause := t.arm(cancelFunc(cancel)); cause != nil {
@@ -162,7 +163,7 @@ func (a *attempt) enqueue() (there existing) {
 		a.rt.telemetryFailed(a, "injecting the trace context", p)
 	}
 	there, a.err = a.store(e)
-	a.end = time.Now()
+	a.took = time.Since(a.start())
 	if a.err != nil {
 		a.judgment = new(judgment)
 		a.failure = a.diagnose()
@@ -200,7 +201,7 @@ func (a *attempt) enqueueAgain() bool {
 	o, wait := a.out, 100*time.Millisecond
 	first := o.failing.IsZero()
 	if first {
-		o.failing = a.start
+		o.failing = a.start()
 	}
 	failing := time.Since(o.failing)
 	if failing >= enqueuePatience {

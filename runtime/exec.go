@@ -29,21 +29,20 @@ import (
 // function gets, see context.go: the task's values, the span, and cancellation.
 type attempt struct {
 	*task
-	number int // of this attempt, 1 for the first
-	stage  stage
+	number   int // of this attempt, 1 for the first
+	stage    stage
+	exported bool // its span goes to the provider's processors
+	told     bool // the span has the attributes that only a reader needs
+	counted  bool // its start is in the metrics
 
 	base   detached                     // the task's values
 	values context.Context              // and what starting the span added to them
 	ends   atomic.Pointer[cancellation] // nil: nobody has asked for it
 
-	span     sdktrace.ReadWriteSpan
-	local    otelx.Local // is span where the SDK does not record
-	exported bool        // the SDK records the span
-	told     bool        // the span has the attributes that only a reader needs
-	counted  bool        // its start is in the metrics
-
-	start, end time.Time
-	queued     time.Duration
+	span   sdktrace.ReadWriteSpan
+	local  otelx.Local   // is span where that is not the SDK's; has the start in any case
+	queued time.Duration // from ready to started
+	took   time.Duration // until the function returned
 
 	err       error
 	failure   *Failure // nil after a success
@@ -62,6 +61,12 @@ const (
 	concluded
 )
 
+func newAttempt(t *task, number int) *attempt {
+	a := &attempt{task: t, number: number}
+	a.local.StartAt(time.Now())
+	return a
+}
+
 // run carries out the attempt that w's task is ready for.
 func (rt *Runtime) run(w *worker) {
 	t := w.task
@@ -70,18 +75,18 @@ func (rt *Runtime) run(w *worker) {
 		w.freed = 0
 		return
 	}
-	a := &attempt{task: t, number: int(t.attempt.Add(1)), start: time.Now()}
+	a := newAttempt(t, int(t.attempt.Add(1)))
 	a.base.of = t.ctx
 	a.values = &a.base
 	w.now = a
 	if a.number == 1 {
-		rt.budget.attempted(rt.queue.when(a.start))
+		rt.budget.attempted(rt.queue.when(a.start()))
 	}
 	a.begin()
 	a.call()
 	rt.conclude(w)
 	if w.freed = 0; a.failure == nil { // what came after a success took no time
-		w.freed = rt.queue.when(a.end)
+		w.freed = rt.queue.when(a.end())
 	}
 }
 
@@ -118,7 +123,7 @@ func (rt *Runtime) conclude(w *worker) {
 
 // begin makes the attempt's context and span.
 func (a *attempt) begin() {
-	a.queued = time.Duration(a.rt.queue.when(a.start) - a.readyAt)
+	a.queued = time.Duration(a.rt.queue.when(a.start()) - a.readyAt)
 	if a.in != nil {
 		a.open()
 		a.queued, a.err = a.queued+a.in.waited, a.in.broken
@@ -140,8 +145,8 @@ func (a *attempt) begin() {
 // goes on with a span that is recorded here only.
 func (a *attempt) startSpan(of *otelx.Template) {
 	ctx := a.values
-	if p := panics.Try(func() { a.values, a.span, a.exported = of.StartIn(ctx, &a.local, a.start) }); p != nil {
-		a.values, a.span = of.StartLocal(ctx, &a.local, a.start)
+	if p := panics.Try(func() { a.values, a.span, a.exported = of.StartIn(ctx, &a.local) }); p != nil {
+		a.values, a.span = of.StartLocal(ctx, &a.local)
 		a.rt.telemetryFailed(a, "starting the span", p)
 	}
 	if spanKey == nil {
@@ -190,7 +195,7 @@ func ownFrames(stack string) string {
 // judge finds out what the function's return means, and has the handlers decide if it
 // is a failure.
 func (a *attempt) judge(w *worker) {
-	a.end = time.Now()
+	a.took = time.Since(a.start())
 	if a.err != nil {
 		a.judgment = &judgment{on: w}
 		a.failure = a.diagnose()
@@ -245,7 +250,7 @@ func (a *attempt) settle(f fate) {
 // processor. The function is not called.
 func (a *attempt) beginAgain() {
 	if a.span == nil {
-		a.values, a.span = a.plan.span.StartLocal(a.values, &a.local, a.start)
+		a.values, a.span = a.plan.span.StartLocal(a.values, &a.local)
 	}
 	if !a.counted {
 		a.countStart()

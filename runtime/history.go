@@ -62,7 +62,7 @@ func (a *attempt) forget() {
 		p.failed = p.failed[:n-1]
 	}
 	a.remember(FailedAttempt{
-		Attempt: a.number, Start: a.start, Elapsed: a.elapsed(), Err: a.err,
+		Attempt: a.number, Start: a.start(), Elapsed: a.took, Err: a.err,
 		Kind: a.failure.Kind, ErrorType: a.failure.ErrorType, SpanContext: a.failure.SpanContext,
 	})
 }

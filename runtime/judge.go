@@ -41,7 +41,7 @@ func (a *attempt) diagnose() *Failure {
 	shown := a.text()
 	f := &a.diagnosis
 	*f = Failure{
-		ID: shown.id, Err: a.err, Attempt: a.number, MaxAttempts: a.set.attempts, Elapsed: a.elapsed(),
+		ID: shown.id, Err: a.err, Attempt: a.number, MaxAttempts: a.set.attempts, Elapsed: a.took,
 		SpanContext: a.span.SpanContext(), Span: a.span, info: a.infoAs(shown.id), cause: ended, task: a.task,
 		shown: shown.args.String(), message: errs.Text(a.err),
 	}
@@ -52,7 +52,7 @@ func (a *attempt) diagnose() *Failure {
 	f.Stack = stackOf(a.err)
 	f.TraceURL = a.rt.traceURL(f.SpanContext)
 	a.remember(FailedAttempt{
-		Attempt: a.number, Start: a.start, Elapsed: f.Elapsed, Err: f.Err,
+		Attempt: a.number, Start: a.start(), Elapsed: f.Elapsed, Err: f.Err,
 		Kind: f.Kind, ErrorType: f.ErrorType, SpanContext: f.SpanContext, message: f.message,
 	})
 	f.History = a.failures()
@@ -285,5 +285,6 @@ func (a *attempt) passedOver(e *entry, why error) {
 	a.rt.handlerFailed(a, e.name, why)
 }
 
-// elapsed is the attempt's duration.
-func (a *attempt) elapsed() time.Duration { return a.end.Sub(a.start) }
+// start and end are those of the function.
+func (a *attempt) start() time.Time { return a.local.StartTime() }
+func (a *attempt) end() time.Time   { return a.start().Add(a.took) }

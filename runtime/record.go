@@ -57,24 +57,24 @@ func (a *attempt) countStart() {
 
 // measure records how the attempt ended.
 func (a *attempt) measure() {
-	a.stats.ran.observe(a.elapsed())
+	a.stats.ran.observe(a.took)
 	if a.err == nil {
 		a.ok.Add(1)
-		a.rt.measure(func(m *meters) { m.RunDuration.Record(a, a.elapsed().Seconds(), a.okTime...) })
+		a.rt.measure(func(m *meters) { m.RunDuration.Record(a, a.took.Seconds(), a.okTime...) })
 		return
 	}
 	failed := a.series.failures(a.failure.Kind, a.failure.ErrorType)
 	failed.n.Add(1)
 	a.rt.measure(func(m *meters) {
-		m.RunDuration.Record(a, a.elapsed().Seconds(), failed.time...)
+		m.RunDuration.Record(a, a.took.Seconds(), failed.time...)
 		m.Verdicts.Add(a, 1, a.verdicts[a.verdict.action]...)
 	})
 }
 
 func (a *attempt) logSucceeded() {
-	a.emitAt(a, a.end, a.number, slog.LevelInfo, taskconv.EventSucceeded, "task succeeded",
+	a.emitAt(a, a.end(), a.number, slog.LevelInfo, taskconv.EventSucceeded, "task succeeded",
 		slog.String(taskconv.TaskOutcome, taskconv.OutcomeOK),
-		millis(taskconv.LogDurationMS, a.elapsed()),
+		millis(taskconv.LogDurationMS, a.took),
 		millis(taskconv.LogQueueDelayMS, a.queued))
 }
 

@@ -47,12 +47,22 @@ func (a *attempt) tell(c conclusion) {
 	if a.past != nil {
 		a.addLink(a.past.span)
 	}
-	shown := a.text()
-	room := 5 // what a success has
-	if c.errorType != "" {
-		room = 9 // and a failure, with its verdict
+	if a.isLocal() { // which leaves them on the stack
+		var space [8]attribute.KeyValue
+		a.local.SetAttributes(c.append(a.details(space[:0]))...)
+		return
 	}
-	kvs := append(make([]attribute.KeyValue, 0, room),
+	a.span.SetAttributes(c.append(a.details(make([]attribute.KeyValue, 0, 8)))...)
+}
+
+// isLocal tells that the span is not the SDK's.
+func (a *attempt) isLocal() bool { return a.span == sdktrace.ReadWriteSpan(&a.local) }
+
+// details appends what a span says of its attempt, but for what came of it.
+func (a *attempt) details(kvs []attribute.KeyValue) []attribute.KeyValue {
+	shown := a.text()
+	kvs = append(
+		kvs,
 		attribute.String(taskconv.TaskID, shown.id),
 		attribute.Int(taskconv.TaskAttempt, a.number),
 		attribute.Float64(taskconv.TaskQueueDelay, a.queued.Seconds()),
@@ -66,7 +76,7 @@ func (a *attempt) tell(c conclusion) {
 	if !a.exported {
 		kvs = append(kvs, a.unset()...)
 	}
-	a.span.SetAttributes(c.append(kvs)...)
+	return kvs
 }
 
 // unset are the user's attributes that the function has not set itself.
@@ -110,10 +120,10 @@ func (a *attempt) markFailed() {
 // endTime is the option that says when the function returned, made once.
 func (a *attempt) endTime() trace.SpanEventOption {
 	if a.judgment == nil {
-		return trace.WithTimestamp(a.end)
+		return trace.WithTimestamp(a.end())
 	}
 	if a.ended == nil {
-		a.ended = trace.WithTimestamp(a.end)
+		a.ended = trace.WithTimestamp(a.end())
 	}
 	return a.ended
 }
@@ -164,8 +174,8 @@ func (a *attempt) finishSpan() {
 
 func (a *attempt) endSpan() {
 	switch {
-	case a.span == sdktrace.ReadWriteSpan(&a.local) && a.failure == nil:
-		a.local.EndAt(a.end)
+	case a.failure == nil && a.isLocal():
+		a.local.EndAt(a.end())
 		return
 	case a.failure == nil && !a.set.foreign:
 		a.span.End() // nothing happened since
