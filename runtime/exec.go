@@ -67,6 +67,10 @@ func newAttempt(t *task, number int) *attempt {
 	return a
 }
 
+// start and end are those of the function.
+func (a *attempt) start() time.Time { return a.local.StartTime() }
+func (a *attempt) end() time.Time   { return a.start().Add(a.took) }
+
 // run carries out the attempt that w's task is ready for.
 func (rt *Runtime) run(w *worker) {
 	t := w.task

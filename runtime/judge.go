@@ -1,15 +1,12 @@
 package postlude
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/postlude/postlude/internal/errs"
 	"github.com/postlude/postlude/internal/panics"
 )
 
@@ -31,59 +28,6 @@ type judgment struct {
 	asked int     // handlers, the one that is being asked included
 	fault error   // why that one is passed over, if this goroutine does not get to know its answer
 }
-
-// diagnose says how the attempt failed.
-func (a *attempt) diagnose() *Failure {
-	var ended error
-	if a.Err() != nil {
-		ended = context.Cause(a)
-	}
-	shown := a.text()
-	f := &a.diagnosis
-	*f = Failure{
-		ID: shown.id, Err: a.err, Attempt: a.number, MaxAttempts: a.set.attempts, Elapsed: a.took,
-		SpanContext: a.span.SpanContext(), Span: a.span, info: a.infoAs(shown.id), cause: ended, task: a.task,
-		shown: shown.args.String(), message: errs.Text(a.err),
-	}
-	if a.def != nil {
-		f.args = a.args
-	}
-	f.Kind, f.ErrorType = classify(a.err, ended)
-	f.Stack = stackOf(a.err)
-	f.TraceURL = a.rt.traceURL(f.SpanContext)
-	a.remember(FailedAttempt{
-		Attempt: a.number, Start: a.start(), Elapsed: f.Elapsed, Err: f.Err,
-		Kind: f.Kind, ErrorType: f.ErrorType, SpanContext: f.SpanContext, message: f.message,
-	})
-	f.History = a.failures()
-	return f
-}
-
-// stackOf returns the stack of a panic, or one that an error in the chain carries.
-func stackOf(err error) (stack string) {
-	_ = panics.Try(func() { // the error's methods are user code
-		if p, ok := errors.AsType[*PanicError](err); ok {
-			stack = p.Stack
-		} else if e, ok := errors.AsType[bytesStack](err); ok {
-			stack = string(e.Stack())
-		} else if e, ok := errors.AsType[textStack](err); ok {
-			stack = e.StackTrace()
-		}
-	})
-	return errs.Stack(stack)
-}
-
-// Errors carry their stack in one of two ways.
-type (
-	bytesStack interface {
-		error
-		Stack() []byte
-	}
-	textStack interface {
-		error
-		StackTrace() string
-	}
-)
 
 // decide finds the verdict. It is for the handlers to give, but for durable tasks that this
 // process can't finish: what is interrupted has not failed, and what can't be read is not
@@ -284,7 +228,3 @@ func (a *attempt) passedOver(e *entry, why error) {
 	}
 	a.rt.handlerFailed(a, e.name, why)
 }
-
-// start and end are those of the function.
-func (a *attempt) start() time.Time { return a.local.StartTime() }
-func (a *attempt) end() time.Time   { return a.start().Add(a.took) }
