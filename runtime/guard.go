@@ -25,6 +25,9 @@ var errGoexit error = &PanicError{Value: ErrGoexit}
 // lost. While such calls have not returned, it is passed over: at three, or at one if it
 // has no trust. Under load, a trusted handler that begins to block holds those goroutines
 // that call it at that moment, too.
+//
+// A handler that is asked for a decision, and trusted, is called on the worker's goroutine
+// (watch.go); all other calls have a goroutine of their own.
 type guard struct {
 	blocked atomic.Int32 // calls that were given up on and still run
 	trusted atomic.Bool
