@@ -52,10 +52,11 @@ func openSQLite(path string, cfg config) (s *SQLite, err error) {
 			err = errors.Join(err, lock.release())
 		}
 	}()
-	db, err := sql.Open("sqlite", dsn(full, cfg.relaxedSync))
+	connector, err := sqlite.NewConnector(dsn(full, cfg.relaxedSync))
 	if err != nil {
 		return nil, err
 	}
+	db := sql.OpenDB(preparing{connector})
 	// Only one can write at a time. In SQLite those who wait try again at random, and some
 	// never get their turn; for the one connection of the pool they wait in a queue.
 	db.SetMaxOpenConns(1)
