@@ -25,6 +25,7 @@ type engine[TTx any] struct {
 	store     store
 	txName    string
 	refuseNUL bool
+	begin     func(ctx context.Context) (riverdriver.ExecutorTx, error) // of the transaction of an Enqueue
 	// claim secures that jobs which the session is given stay its own, see claims. nil if
 	// nobody else could take them.
 	claim func(ctx context.Context, s *session[TTx]) (claim, error)
@@ -47,7 +48,7 @@ func newEngine[TTx any](cfg config, driver riverdriver.Driver[TTx], db database,
 	}
 	return &engine[TTx]{
 		config: cfg, driver: driver, client: client, store: store{db: db, dialect: d},
-		sessions: map[string]*session[TTx]{},
+		begin: driver.GetExecutor().Begin, sessions: map[string]*session[TTx]{},
 	}, nil
 }
 

@@ -87,7 +87,7 @@ const commitTimeout = 10 * time.Second
 // insert is River's Insert, but for the end of ctx: once the commit is on its way, it is too
 // late to say that nothing was stored, and the answer is waited for.
 func (e *engine[TTx]) insert(ctx context.Context, args raw, opts *river.InsertOpts) (*rivertype.JobInsertResult, error) {
-	tx, err := e.driver.GetExecutor().Begin(ctx)
+	tx, err := e.begin(ctx)
 	if err != nil {
 		return nil, err
 	}

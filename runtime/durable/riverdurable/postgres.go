@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 )
 
@@ -50,6 +51,13 @@ func openPostgres(ctx context.Context, pool *pgxpool.Pool, cfg config) (*Postgre
 		return nil, err
 	}
 	e.txName, e.refuseNUL = "pgx.Tx", true
+	e.begin = func(ctx context.Context) (riverdriver.ExecutorTx, error) {
+		tx, err := beginPipelined(ctx, pool)
+		if err != nil {
+			return nil, err
+		}
+		return driver.UnwrapExecutor(tx), nil
+	}
 	p := &Postgres{e}
 	e.claim = func(ctx context.Context, s *session[pgx.Tx]) (claim, error) {
 		return claimPostgres(ctx, s, locking{connect: connect, keys: keySpace(schema)})
