@@ -54,10 +54,19 @@ func (g *guard) store(ctx context.Context, p *outcomes) ([]*rivertype.JobRow, er
 // storeOwn asks the database whether the rows are still the session's. A process that stood
 // still may have lost its claim, and not know it yet; and River's statement asks only
 // whether somebody works on a row.
-func (g *guard) storeOwn(ctx context.Context, p *outcomes) (rows []*rivertype.JobRow, err error) {
+func (g *guard) storeOwn(ctx context.Context, p *outcomes) ([]*rivertype.JobRow, error) {
 	if g.fence == nil {
 		return g.Executor.JobSetStateIfRunningMany(ctx, p)
 	}
+	done, others := g.flights.splitCompleted(p)
+	if err := g.storeCompleted(ctx, done); err != nil || len(others.ID) == 0 {
+		return nil, err
+	}
+	return g.storeFenced(ctx, others)
+}
+
+// storeFenced stores what River's statement is needed for.
+func (g *guard) storeFenced(ctx context.Context, p *outcomes) (rows []*rivertype.JobRow, err error) {
 	err = g.fence(ctx, p.ID, func(tx riverdriver.Executor, held map[int64]int) error {
 		g.flights.judge(p.ID, held)
 		own := g.flights.own(p)

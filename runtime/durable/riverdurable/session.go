@@ -84,6 +84,9 @@ func (e *engine[TTx]) newSession(w durable.Worker) (*session[TTx], error) {
 		s.guard.fence = func(ctx context.Context, ids []int64, write func(riverdriver.Executor, map[int64]int) error) error {
 			return e.store.fence(ctx, s.id, ids, write)
 		}
+		s.guard.complete = func(ctx context.Context, done completions) (map[int64]int, error) {
+			return e.store.complete(ctx, s.id, done)
+		}
 	}
 	return s, nil
 }
