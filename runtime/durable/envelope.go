@@ -47,15 +47,21 @@ var (
 
 // Encode returns the envelope as a JSON object, in the current version.
 func (e Envelope) Encode() (json.RawMessage, error) {
+	if text, ok := e.appendPlain(make([]byte, 0, 160)); ok {
+		return text, nil
+	}
 	e.Version = Version
 	return json.Marshal(e)
 }
 
 // Decode reads an envelope. The error is an ErrVersion or an ErrDamaged.
 func Decode(data json.RawMessage) (Envelope, error) {
-	var e Envelope
-	if err := json.Unmarshal(data, &e); err != nil || e.Version != Version {
-		return Envelope{}, refusal(data, err)
+	e, plain := decodePlain(data)
+	if !plain {
+		e = Envelope{}
+		if err := json.Unmarshal(data, &e); err != nil || e.Version != Version {
+			return Envelope{}, refusal(data, err)
+		}
 	}
 	if !isUUID(e.ID) {
 		return Envelope{}, fmt.Errorf("%w: the id %.40q is no UUID", ErrDamaged, e.ID)

@@ -1,7 +1,9 @@
 package riverdurable
 
 import (
+	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/riverqueue/river/rivertype"
@@ -20,12 +22,19 @@ const (
 )
 
 func encodeMetadata(j durable.Job) ([]byte, error) {
-	return json.Marshal(map[string]string{keyEnvelope: string(j.Envelope)})
+	envelope, err := json.Marshal(string(j.Envelope))
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat([]byte(`{"`+keyEnvelope+`":`), envelope, []byte("}")), nil
 }
 
 // fromMetadata returns the texts at our keys; nil where there is none, as in a row of
 // somebody else's.
 func fromMetadata(metadata []byte) (envelope, state json.RawMessage) {
+	if envelope, ok := onlyEnvelope(metadata); ok {
+		return envelope, nil
+	}
 	var all struct {
 		Envelope json.RawMessage `json:"postlude_envelope"`
 		State    json.RawMessage `json:"postlude_state"`
@@ -34,6 +43,31 @@ func fromMetadata(metadata []byte) (envelope, state json.RawMessage) {
 		return nil, nil
 	}
 	return text(all.Envelope), text(all.State)
+}
+
+// onlyEnvelope is the short way for a job that was not attempted before, in the form that
+// PostgreSQL stores JSON in: an envelope with no escapes but those of quotes. It is false for
+// all else.
+func onlyEnvelope(metadata []byte) (json.RawMessage, bool) {
+	escaped, begins := bytes.CutPrefix(metadata, []byte(`{"`+keyEnvelope+`": "`))
+	escaped, ends := bytes.CutSuffix(escaped, []byte(`"}`))
+	if !begins || !ends || len(escaped) == 0 {
+		return nil, false
+	}
+	envelope := make(json.RawMessage, 0, len(escaped))
+	for i := 0; i < len(escaped); i++ {
+		c := escaped[i]
+		if c == '\\' {
+			if i++; i == len(escaped) || escaped[i] != '"' {
+				return nil, false
+			}
+			c = '"'
+		} else if c == '"' || c < ' ' || c > '~' {
+			return nil, false
+		}
+		envelope = append(envelope, c)
+	}
+	return envelope, true
 }
 
 func text(value json.RawMessage) json.RawMessage {
