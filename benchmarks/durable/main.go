@@ -34,6 +34,7 @@ type options struct {
 	only       string
 	out        string
 	cpuProfile string
+	memProfile string
 }
 
 func main() {
@@ -43,6 +44,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "regular expression of what to measure, such as 'PostgreSQL/Insert.*/Postlude'")
 	flag.StringVar(&o.out, "o", "", "file for the report; default "+reportFile+", if it is a full one")
 	flag.StringVar(&o.cpuProfile, "cpuprofile", "", "file for a CPU profile of all that is measured")
+	flag.StringVar(&o.memProfile, "memprofile", "", "file for a profile of all that was allocated")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o)
@@ -82,6 +84,9 @@ func run(ctx context.Context, o options) (err error) {
 	}
 	done, err := profiled(o.cpuProfile, func() (report, error) { return r.report(ctx) })
 	if err != nil {
+		return err
+	}
+	if err := allocations(o.memProfile); err != nil {
 		return err
 	}
 	done.before = before
@@ -137,4 +142,15 @@ func profiled(path string, do func() (report, error)) (r report, err error) {
 	}
 	defer pprof.StopCPUProfile()
 	return do()
+}
+
+func allocations(path string) error {
+	if path == "" {
+		return nil
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.Lookup("allocs").WriteTo(file, 0), file.Close())
 }
