@@ -61,7 +61,7 @@ var outcomeTests = []exercise{
 		l.noLetter(id)
 	}},
 	{"many retries", func(l *lab) {
-		const attempts = 40 // more than any default of a queue
+		const attempts = 30 // more than the default of any queue
 		id := l.enqueue(1)
 		c := l.work(1, func(ctx context.Context, d durable.Delivery) durable.Outcome {
 			if d.Attempt < attempts {

@@ -14,7 +14,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/postlude/postlude/internal/pgtest"
 	"github.com/postlude/postlude/runtime/durable"
 )
 
@@ -44,7 +43,7 @@ func (c lateConn) Read(p []byte) (int, error) {
 func TestEndWhileCommitting(t *testing.T) {
 	t.Parallel()
 	var armed, sent atomic.Pointer[context.CancelFunc]
-	b := postgresOn(t, poolWith(t, pgtest.Start(t).URL(), func(c *pgxpool.Config) {
+	b := postgresOn(t, poolWith(t, databaseURL(t), func(c *pgxpool.Config) {
 		dial := c.ConnConfig.DialFunc
 		c.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := dial(ctx, network, addr)

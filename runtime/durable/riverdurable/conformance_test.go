@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/postlude/postlude/internal/pgtest"
 	"github.com/postlude/postlude/runtime/durable/durabletest"
 	"github.com/postlude/postlude/runtime/durable/riverdurable"
 )
@@ -25,7 +24,7 @@ func TestConformanceSQLite(t *testing.T) {
 
 func TestConformancePostgres(t *testing.T) {
 	t.Parallel()
-	pool := newPool(t, pgtest.Start(t).URL())
+	pool := newPool(t, databaseURL(t))
 	e, err := riverdurable.OpenPostgres(bg, pool)
 	must(t, err)
 	t.Cleanup(func() { must(t, e.Close()) })

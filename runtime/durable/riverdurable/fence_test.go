@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/postlude/postlude/internal/pgtest"
 	"github.com/postlude/postlude/runtime/durable"
 )
 
@@ -69,7 +68,7 @@ func (*stopper) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData)
 // as if it had not been fetched.
 func TestLateFetch(t *testing.T) {
 	t.Parallel()
-	url, fetch := pgtest.Start(t).URL(), newStopper("JobGetAvailable")
+	url, fetch := databaseURL(t), newStopper("JobGetAvailable")
 	b := postgresOn(t, poolWith(t, url, func(c *pgxpool.Config) { c.ConnConfig.Tracer = fetch }))
 	h := newBlocker(durable.Outcome{Action: durable.Done})
 	first := enqueue(t, b, job("task"))

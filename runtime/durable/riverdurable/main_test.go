@@ -11,14 +11,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
-	"go.uber.org/goleak"
 
-	"github.com/postlude/postlude/internal/pgtest"
 	"github.com/postlude/postlude/runtime/durable"
 	"github.com/postlude/postlude/runtime/durable/riverdurable"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // backend is an engine with ways around it.
 type backend struct {
@@ -34,6 +30,7 @@ type backend struct {
 
 // each runs the test on both databases.
 func each(t *testing.T, opts []riverdurable.Option, test func(t *testing.T, b backend)) {
+	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) { t.Parallel(); test(t, sqliteBackend(t, opts...)) })
 	t.Run("PostgreSQL", func(t *testing.T) { t.Parallel(); test(t, postgresBackend(t, opts...)) })
 }
@@ -79,7 +76,7 @@ func newPool(t *testing.T, url string) *pgxpool.Pool {
 }
 
 func postgresBackend(t *testing.T, opts ...riverdurable.Option) backend {
-	return postgresOn(t, newPool(t, pgtest.Start(t).URL()), opts...)
+	return postgresOn(t, newPool(t, databaseURL(t)), opts...)
 }
 
 func postgresOn(t *testing.T, pool *pgxpool.Pool, opts ...riverdurable.Option) backend {

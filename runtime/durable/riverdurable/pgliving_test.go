@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/postlude/postlude/internal/pgtest"
 	"github.com/postlude/postlude/runtime/durable"
 	"github.com/postlude/postlude/runtime/durable/riverdurable"
 )
@@ -47,7 +46,7 @@ func throughout(t *testing.T, d time.Duration, what string, ok func() bool) {
 func TestSlowConnect(t *testing.T) {
 	t.Parallel()
 	var slow atomic.Bool
-	b := postgresOn(t, poolWith(t, pgtest.Start(t).URL(), func(c *pgxpool.Config) {
+	b := postgresOn(t, poolWith(t, databaseURL(t), func(c *pgxpool.Config) {
 		c.BeforeConnect = func(ctx context.Context, _ *pgx.ConnConfig) error {
 			if !slow.Load() {
 				return nil
@@ -74,7 +73,7 @@ func TestSlowConnect(t *testing.T) {
 // TestBusyPool: a lock that is back is not given up because the pool is busy.
 func TestBusyPool(t *testing.T) {
 	t.Parallel()
-	pool := poolWith(t, pgtest.Start(t).URL(), func(c *pgxpool.Config) { c.MaxConns = 2 })
+	pool := poolWith(t, databaseURL(t), func(c *pgxpool.Config) { c.MaxConns = 2 })
 	b := postgresOn(t, pool)
 	h := newBlocker(durable.Outcome{Action: durable.Done})
 	r := enqueue(t, b, job("task"))
@@ -119,7 +118,7 @@ func (c silent) Close() error {
 // TestLingering: the server still has the connection of the lock, and the session has lost it.
 func TestLingering(t *testing.T) {
 	t.Parallel()
-	url := pgtest.Start(t).URL()
+	url := databaseURL(t)
 	direct, err := pgx.ParseConfig(url)
 	must(t, err)
 	dial := direct.DialFunc
@@ -150,13 +149,10 @@ func TestLingering(t *testing.T) {
 
 func TestLockElsewhere(t *testing.T) {
 	t.Parallel()
-	url := pgtest.Start(t).URL()
+	url := databaseURL(t)
 	pool := newPool(t, url)
-	_, err := pool.Exec(bg, "CREATE DATABASE elsewhere")
+	elsewhere, err := pgx.ParseConfig(databaseURL(t))
 	must(t, err)
-	elsewhere, err := pgx.ParseConfig(url)
-	must(t, err)
-	elsewhere.Database = "elsewhere"
 	b := postgresOn(t, pool, riverdurable.LockConnection(elsewhere))
 	_, err = b.Work(bg, durable.Worker{Tasks: []string{"task"}, Limit: 1, Do: answer(done).Do, Logger: discard})
 	if err == nil || !strings.Contains(err.Error(), "LockConnection leads to another database than the pool") {
@@ -179,7 +175,7 @@ func TestLedBefore(t *testing.T) {
 // it is one that the key of the migration must not be mistaken for.
 func TestSchemas(t *testing.T) {
 	t.Parallel()
-	url := pgtest.Start(t).URL()
+	url := databaseURL(t)
 	boot := newPool(t, url)
 	for _, schema := range []string{"one", "two"} {
 		_, err := boot.Exec(bg, "CREATE SCHEMA "+schema)

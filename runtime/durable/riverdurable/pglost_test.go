@@ -12,7 +12,10 @@ import (
 )
 
 // lockBackend is the server's process of the only session's lock.
-const lockBackend = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted"
+const (
+	hereLocked  = "FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+	lockBackend = "SELECT pid " + hereLocked + " AND granted"
+)
 
 // TestLockComesBack: a connection that is lost for a moment costs no attempt.
 func TestLockComesBack(t *testing.T) {
@@ -38,7 +41,7 @@ func lose(t *testing.T, b backend, url, id string) (release func()) {
 	got := make(chan func(), 1)
 	go func() { got <- hold(t, url, id) }()
 	eventually(t, "it waits", func() bool {
-		return b.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") == "1"
+		return b.value("SELECT count(*) "+hereLocked+" AND NOT granted") == "1"
 	})
 	b.exec("SELECT pg_terminate_backend((" + lockBackend + "))")
 	return <-got
@@ -48,7 +51,7 @@ func lose(t *testing.T, b backend, url, id string) (release func()) {
 // they leave is nobody's when another has the job.
 func TestLostLock(t *testing.T) {
 	t.Parallel()
-	url := pgtest.Start(t).URL()
+	url := databaseURL(t)
 	b := postgresOn(t, newPool(t, url))
 	cause, free := make(chan error, 1), make(chan struct{})
 	h := &handler{}
@@ -94,7 +97,7 @@ func TestLostLock(t *testing.T) {
 // attempt has not ended yet. It waits for that.
 func TestTakenAndBack(t *testing.T) {
 	t.Parallel()
-	url := pgtest.Start(t).URL()
+	url := databaseURL(t)
 	b := postgresOn(t, newPool(t, url))
 	free := make(chan struct{})
 	h := &handler{}

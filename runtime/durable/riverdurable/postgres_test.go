@@ -11,7 +11,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/postlude/postlude/internal/pgtest"
 	"github.com/postlude/postlude/runtime/durable"
 	"github.com/postlude/postlude/runtime/durable/riverdurable"
 )
@@ -38,7 +37,7 @@ func (b backend) run(id, session string) {
 
 func TestDeadSession(t *testing.T) {
 	t.Parallel()
-	url := pgtest.Start(t).URL()
+	url := databaseURL(t)
 	b := postgresOn(t, newPool(t, url), riverdurable.LivenessGrace(4*time.Second))
 	dead, alive, foreign, canceled := enqueue(t, b, job("task")), enqueue(t, b, job("task")), enqueue(t, b, job("task")), enqueue(t, b, job("task"))
 	b.run(dead.ID, "postlude/dead")
@@ -74,7 +73,7 @@ func TestDeadSession(t *testing.T) {
 
 func TestProcessID(t *testing.T) {
 	t.Parallel()
-	url := pgtest.Start(t).URL()
+	url := databaseURL(t)
 	b := postgresOn(t, newPool(t, url), riverdurable.ProcessID("web-1"))
 	r := enqueue(t, b, job("task"))
 	b.run(r.ID, "postlude/web-1")
@@ -85,7 +84,7 @@ func TestProcessID(t *testing.T) {
 		t.Errorf("its own jobs waited %v", took)
 	}
 	work(t, b, answer(done)) // a second session of the same process
-	if got := b.value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"); got != "2" {
+	if got := b.value("SELECT count(*) " + hereLocked); got != "2" {
 		t.Errorf("%s locks", got)
 	}
 
@@ -110,7 +109,7 @@ func TestPostgresOptions(t *testing.T) {
 	if _, err := riverdurable.OpenPostgres(bg, nil); err == nil || !strings.Contains(err.Error(), "nil") {
 		t.Errorf("%v", err)
 	}
-	url := pgtest.Start(t).URL()
+	url := databaseURL(t)
 	if _, err := riverdurable.OpenPostgres(bg, newPool(t, url), riverdurable.CheckOnly()); err == nil || !strings.Contains(err.Error(), "river migrate-up") {
 		t.Errorf("%v", err)
 	}
