@@ -20,25 +20,34 @@ func TestFence(t *testing.T) {
 	for name, taken := range map[string]string{
 		"by another":       "UPDATE river_job SET attempt = 2, attempted_by = attempted_by || '{somebody else}'::text[]",
 		"and fetched here": "UPDATE river_job SET attempt = 2",
-		"and finished":     "UPDATE river_job SET state = 'completed', finalized_at = now()",
+		"and finished":     "UPDATE river_job SET state = 'completed', finalized_at = '2020-01-01'",
+		"and available":    "UPDATE river_job SET state = 'available', scheduled_at = '2090-01-01'",
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := postgresBackend(t)
-			h := newBlocker(durable.Outcome{Action: durable.Fail, Error: "i/o timeout", State: []byte(`{"late":1}`)})
-			r := enqueue(t, b, job("task"))
-			work(t, b, h.handler)
-			eventually(t, "it runs", func() bool { return h.running.Load() == 1 })
-			b.exec(taken)
-			row := "SELECT CAST((state, attempt, errors, metadata) AS text) FROM river_job WHERE id = " + r.ID
-			before := b.value(row)
-			close(h.free)
-			next := enqueue(t, b, job("task"))
-			b.awaitState(t, next.ID, "discarded") // so that the first outcome was to be stored, too
-			if after := b.value(row); after != before {
-				t.Errorf("the job of another was\n%s, and is\n%s", before, after)
-			}
-		})
+		for outcome, out := range map[string]durable.Outcome{
+			"failure": {Action: durable.Fail, Error: "i/o timeout", State: []byte(`{"late":1}`)},
+			"success": {Action: durable.Done},
+		} {
+			t.Run(name+"/"+outcome, func(t *testing.T) { t.Parallel(); fenced(t, taken, out) })
+		}
+	}
+}
+
+// fenced has the outcome come after the statement took the job.
+func fenced(t *testing.T, taken string, out durable.Outcome) {
+	b := postgresBackend(t)
+	h := newBlocker(out)
+	r := enqueue(t, b, job("task"))
+	work(t, b, h.handler)
+	eventually(t, "it runs", func() bool { return h.running.Load() == 1 })
+	b.exec(taken)
+	row := "SELECT CAST((state, attempt, errors, finalized_at, metadata) AS text) FROM river_job WHERE id = " + r.ID
+	before := b.value(row)
+	close(h.free)
+	next := enqueue(t, b, job("task"))
+	// When that has ended, the first outcome was to be stored, too.
+	b.awaitState(t, next.ID, map[durable.Action]string{durable.Fail: "discarded", durable.Done: "completed"}[out.Action])
+	if after := b.value(row); after != before {
+		t.Errorf("the job of another was\n%s, and is\n%s", before, after)
 	}
 }
 
