@@ -1,8 +1,8 @@
 package riverdurable
 
 import (
+	"cmp"
 	"context"
-	"errors"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -53,7 +53,7 @@ func (t *pipelinedTx) Commit(ctx context.Context) error {
 	t.pending.Queue("commit")
 	return t.flush(ctx, func(results pgx.BatchResults) error {
 		tag, err := results.Exec()
-		if err = errors.Join(err, results.Close()); err == nil && tag.String() != "COMMIT" {
+		if err = cmp.Or(err, results.Close()); err == nil && tag.String() != "COMMIT" {
 			err = pgx.ErrTxCommitRollback
 		}
 		return err

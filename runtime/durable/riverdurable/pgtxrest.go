@@ -1,6 +1,7 @@
 package riverdurable
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -21,7 +22,7 @@ func (t *pipelinedTx) settle(ctx context.Context) error {
 	}
 	return t.flush(ctx, func(results pgx.BatchResults) error {
 		_, err := results.Exec()
-		return errors.Join(err, results.Close())
+		return cmp.Or(err, results.Close())
 	})
 }
 
