@@ -37,11 +37,11 @@ func inserting(goroutines, n int) func(context.Context, queue) ([]float64, error
 		if err != nil {
 			return nil, err
 		}
-		if err := enqueueAll(ctx, s, goroutines, warmUp(n)); err != nil {
+		if err := enqueueAll(ctx, s, goroutines, 0, warmUp(n)); err != nil {
 			return nil, errors.Join(err, finish(ctx, s))
 		}
 		m := begin()
-		err = enqueueAll(ctx, s, goroutines, n)
+		err = enqueueAll(ctx, s, goroutines, 0, n)
 		values := m.per(n)
 		if err := errors.Join(err, finish(ctx, s)); err != nil {
 			return nil, err
@@ -60,14 +60,14 @@ func finish(ctx context.Context, s session) error {
 	return s.stop(ctx)
 }
 
-// enqueueAll enqueues n jobs from several goroutines.
-func enqueueAll(ctx context.Context, s session, goroutines, n int) error {
+// enqueueAll enqueues n jobs from several goroutines, the orders from first on.
+func enqueueAll(ctx context.Context, s session, goroutines, first, n int) error {
 	faults := make([]error, goroutines)
 	var wg sync.WaitGroup
 	for g := range goroutines {
 		wg.Go(func() {
 			for i := g; i < n && faults[g] == nil; i += goroutines {
-				faults[g] = s.enqueue(ctx, newOrder(i))
+				faults[g] = s.enqueue(ctx, newOrder(first+i))
 			}
 		})
 	}
@@ -122,9 +122,9 @@ func lagging(rate int, span time.Duration) func(context.Context, queue) ([]float
 		if err != nil {
 			return nil, err
 		}
-		for i := 0; i < warmUp(n) && err == nil; i++ {
-			err = s.enqueue(ctx, newOrder(n+i))
-		}
+		// From as many goroutines as there are connections: the loop would else have the pool
+		// open most of them at once, and that would be its p99.
+		err = enqueueAll(ctx, s, postgresConns, n, warmUp(n))
 		if err = errors.Join(err, warm.await(ctx)); err == nil {
 			err = errors.Join(openLoop(ctx, s, t, rate), t.await(ctx))
 		}
