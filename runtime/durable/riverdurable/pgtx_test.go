@@ -34,75 +34,100 @@ func pipelinedPool(t *testing.T, url string, mode pgx.QueryExecMode) *pgxpool.Po
 	return pool
 }
 
-// TestPipelined: it is a transaction, in all modes that a pool may have.
+// TestPipelined: it is a transaction, in all modes that a pool may have. Each test leaves the
+// one connection good for the next.
 func TestPipelined(t *testing.T) {
 	t.Parallel()
-	url, ctx := pgtest.Start(t).URL(), context.Background()
+	url := pgtest.Start(t).URL()
 	for _, mode := range []pgx.QueryExecMode{
 		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec,
 		pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
 	} {
 		t.Run(mode.String(), func(t *testing.T) {
 			pool := pipelinedPool(t, url, mode)
-			const insert = "INSERT INTO a (n) VALUES ($1) RETURNING n"
-			begin := func() *pipelinedTx {
-				tx, err := beginPipelined(ctx, pool)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return tx
-			}
-			count := func() (n int) {
-				if err := pool.QueryRow(ctx, "SELECT count(*) FROM a").Scan(&n); err != nil {
-					t.Fatal(err)
-				}
-				return n
-			}
-			var n int
-
-			tx := begin()
-			if err := tx.QueryRow(ctx, insert, 1).Scan(&n); err != nil || n != 1 {
-				t.Errorf("the first row: %d, %v", n, err)
-			}
-			_, err := tx.Exec(ctx, "INSERT INTO a (n) VALUES ($1)", 2)
-			if err = errors.Join(err, tx.Commit(ctx)); err != nil || count() != 2 {
-				t.Errorf("a commit: %v", err)
-			}
-			if err := errors.Join(tx.Commit(ctx), tx.Rollback(ctx)); !errors.Is(err, pgx.ErrTxClosed) {
-				t.Errorf("after the commit: %v", err)
-			}
-
-			tx = begin()
-			err = tx.QueryRow(ctx, insert, 3).Scan(&n)
-			if err = errors.Join(err, tx.Rollback(ctx)); err != nil || count() != 2 {
-				t.Errorf("a rollback: %v, %d rows", err, count())
-			}
-			if err := begin().Rollback(ctx); err != nil {
-				t.Errorf("a rollback of nothing: %v", err)
-			}
-
-			tx = begin()
-			if err := tx.QueryRow(ctx, insert, 1).Scan(&n); !isUnique(err) {
-				t.Errorf("a row that is there: %v", err)
-			}
-			if err := tx.Rollback(ctx); err != nil || count() != 2 {
-				t.Errorf("its rollback: %v", err)
-			}
-
-			tx = begin()
-			err = tx.QueryRow(ctx, insert, 4).Scan(&n)
-			_, err2 := tx.Exec(ctx, "INSERT INTO a (n) VALUES (1)")
-			if err = errors.Join(err, err2); err != nil {
-				t.Error(err)
-			}
-			if err := tx.Commit(ctx); !isUnique(err) {
-				t.Errorf("a commit with a statement that fails: %v", err)
-			}
-			if count() != 2 { // on a connection that is good again
-				t.Errorf("%d rows, want 2", count())
+			for name, test := range map[string]func(*testing.T, *pipelinedTx) (rows int){
+				"commit": committed, "rollback": rolledBack, "nothing": unused, "query fails": queryFails, "exec fails": execFails,
+			} {
+				t.Run(name, func(t *testing.T) {
+					ctx := context.Background()
+					tx, err := beginPipelined(ctx, pool)
+					if err != nil {
+						t.Fatal(err)
+					}
+					want, got := test(t, tx), 0
+					if err := errors.Join(tx.Commit(ctx), tx.Rollback(ctx)); !errors.Is(err, pgx.ErrTxClosed) {
+						t.Errorf("after its end: %v", err)
+					}
+					if err := pool.QueryRow(ctx, "SELECT count(*) FROM a").Scan(&got); err != nil || got != want {
+						t.Errorf("%d rows, %v; want %d", got, err, want)
+					}
+					if _, err := pool.Exec(ctx, "TRUNCATE a"); err != nil {
+						t.Error(err)
+					}
+				})
 			}
 		})
 	}
+}
+
+func insertOne(tx *pipelinedTx, n int) (got int, err error) {
+	err = tx.QueryRow(context.Background(), "INSERT INTO a (n) VALUES ($1) RETURNING n", n).Scan(&got)
+	return got, err
+}
+
+func insertLater(t *testing.T, tx *pipelinedTx, n int) {
+	if _, err := tx.Exec(context.Background(), "INSERT INTO a (n) VALUES ($1)", n); err != nil {
+		t.Error(err)
+	}
+}
+
+func committed(t *testing.T, tx *pipelinedTx) int {
+	if n, err := insertOne(tx, 7); err != nil || n != 7 {
+		t.Errorf("%d, %v", n, err)
+	}
+	insertLater(t, tx, 8)
+	if err := tx.Commit(context.Background()); err != nil {
+		t.Error(err)
+	}
+	return 2
+}
+
+func rolledBack(t *testing.T, tx *pipelinedTx) int {
+	_, err := insertOne(tx, 7)
+	insertLater(t, tx, 8)
+	if err := errors.Join(err, tx.Rollback(context.Background())); err != nil {
+		t.Error(err)
+	}
+	return 0
+}
+
+func unused(t *testing.T, tx *pipelinedTx) int {
+	if err := tx.Rollback(context.Background()); err != nil {
+		t.Error(err)
+	}
+	return 0
+}
+
+func queryFails(t *testing.T, tx *pipelinedTx) int {
+	_, err := insertOne(tx, 7)
+	if _, again := insertOne(tx, 7); err != nil || !isUnique(again) {
+		t.Errorf("at first: %v, again: %v", err, again)
+	}
+	if err := tx.Rollback(context.Background()); err != nil {
+		t.Error(err)
+	}
+	return 0
+}
+
+func execFails(t *testing.T, tx *pipelinedTx) int {
+	if _, err := insertOne(tx, 7); err != nil {
+		t.Error(err)
+	}
+	insertLater(t, tx, 7)
+	if err := tx.Commit(context.Background()); !isUnique(err) {
+		t.Errorf("the commit: %v", err)
+	}
+	return 0
 }
 
 func isUnique(err error) bool {
