@@ -10,12 +10,16 @@ import (
 
 	sdkmetric "go.opentelemetry.io/otel/sdk/metric"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/postlude/postlude/logging"
+	"github.com/postlude/postlude/otelx"
 )
 
 // telemetry is what a task is observed by in production, up to where it would leave the
-// process: spans in batches, all of them sampled, metrics, and a record for each task.
+// process: spans in batches, all of them sampled, metrics, and a record for each task. It is
+// what packages otelsetup and logging make.
 type telemetry struct {
-	spans    *sdktrace.TracerProvider
+	spans    *otelx.TracerProvider
 	metrics  *sdkmetric.MeterProvider
 	logger   *slog.Logger
 	exported atomic.Int64 // spans
@@ -25,9 +29,10 @@ type telemetry struct {
 func newTelemetry() *telemetry {
 	t := new(telemetry)
 	// Blocking, so that no span is dropped to save time.
-	t.spans = sdktrace.NewTracerProvider(sdktrace.WithBatcher(discard{&t.exported}, sdktrace.WithBlocking()))
+	batch := sdktrace.NewBatchSpanProcessor(discard{&t.exported}, sdktrace.WithBlocking())
+	t.spans = otelx.NewTracerProvider(otelx.ProviderConfig{Processors: []sdktrace.SpanProcessor{batch}})
 	t.metrics = sdkmetric.NewMeterProvider(sdkmetric.WithReader(sdkmetric.NewManualReader()))
-	t.logger = slog.New(slog.NewJSONHandler(records{&t.records}, nil))
+	t.logger = logging.New(records{&t.records}, logging.Options{Format: logging.JSON})
 	return t
 }
 
@@ -47,7 +52,7 @@ func (d discard) ExportSpans(_ context.Context, spans []sdktrace.ReadOnlySpan) e
 // Shutdown has nothing to end.
 func (discard) Shutdown(context.Context) error { return nil }
 
-// records counts the records that a slog.JSONHandler writes, and throws them away, other
+// records counts the records that are written, and throws them away, other
 // than warnings and errors: those should not be here.
 type records struct{ n *atomic.Int64 }
 
