@@ -188,6 +188,21 @@ func TestProviderProcessors(t *testing.T) {
 	}
 }
 
+// What spans share is safe from who appends to their attributes, as wrappers of spans do.
+func TestProviderSharedAttributes(t *testing.T) {
+	tp, got := provide(t, otelx.ProviderConfig{})
+	three := template(tp, attribute.Int("a", 1), attribute.Int("b", 2), attribute.Int("c", 3))
+	for range 2 {
+		_, span, _ := three.Start(t.Context())
+		span.End()
+	}
+	first := append(got.ended[0].Attributes(), attribute.Int("first", 1))
+	_ = append(got.ended[1].Attributes(), attribute.Int("second", 2))
+	if first[3].Key != "first" {
+		t.Errorf("attributes %v", first)
+	}
+}
+
 // uncomparable is a processor of a type that == panics for.
 type uncomparable struct {
 	onStart func(sdktrace.ReadWriteSpan)

@@ -45,7 +45,7 @@ func NewTemplate(c TemplateConfig) *Template {
 	if ours, ok := c.Tracer.(*tracer); ok {
 		t.own = ours.own
 	}
-	t.attrs = put(nil, c.Attributes, &t.dropped)
+	t.attrs = slices.Clip(put(nil, c.Attributes, &t.dropped)) // others append to what they are given
 	t.opts = append(t.opts, trace.WithSpanKind(c.Kind))
 	if c.NewRoot {
 		t.opts = append(t.opts, trace.WithNewRoot())
