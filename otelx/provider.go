@@ -119,9 +119,11 @@ func same(a, b sdktrace.SpanProcessor) bool {
 }
 
 // Shutdown shuts the processors down, and returns their errors, joined. It blocks until
-// they have, or ctx ends. Spans that begin afterwards are recorded for nobody.
+// they have, or ctx ends. Spans that begin or end afterwards are recorded for nobody.
 func (p *TracerProvider) Shutdown(ctx context.Context) error {
-	p.own.closed.Store(true)
+	if p.own.closed.CompareAndSwap(false, true) { // a second call must not cut the first one short
+		defer p.own.clear()
+	}
 	return p.TracerProvider.Shutdown(ctx)
 }
 
@@ -156,11 +158,22 @@ func (o *own) makes() bool {
 	return o != nil && !o.unfit && !o.closed.Load() && !exectrace.IsEnabled()
 }
 
+// change has spans go to other processors, unless there was a Shutdown.
 func (o *own) change(fn func([]sdktrace.SpanProcessor) []sdktrace.SpanProcessor) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.closed.Load() {
+		return
+	}
 	next := fn(slices.Clone(*o.processors.Load()))
 	o.processors.Store(&next)
+}
+
+// clear keeps spans that are still open from processors that were shut down.
+func (o *own) clear() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.processors.Store(new([]sdktrace.SpanProcessor))
 }
 
 // start begins s as the SDK's tracer begins a span. It reports whether s is exported: as

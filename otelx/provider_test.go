@@ -188,6 +188,21 @@ func TestProviderProcessors(t *testing.T) {
 	}
 }
 
+// A processor that was shut down is left alone, also by a span that began before.
+func TestProviderOpenAtShutdown(t *testing.T) {
+	tp, got := provide(t, otelx.ProviderConfig{})
+	late := new(collector)
+	_, span, _ := template(tp).Start(t.Context())
+	if err := tp.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	tp.RegisterSpanProcessor(late)
+	span.End()
+	if !isOurs(span) || len(got.started) != 1 || len(got.ended)+len(late.ended) > 0 {
+		t.Errorf("%T: %d started, %d ended, and %d for one that came too late", span, len(got.started), len(got.ended), len(late.ended))
+	}
+}
+
 // What spans share is safe from who appends to their attributes, as wrappers of spans do.
 func TestProviderSharedAttributes(t *testing.T) {
 	tp, got := provide(t, otelx.ProviderConfig{})
