@@ -98,6 +98,48 @@ func FuzzExportedLikeSDK(f *testing.F) {
 	})
 }
 
+// TestDeferredEndLikeSDK: what is thrown by a function that has deferred End is on its span,
+// once, and is thrown on.
+func TestDeferredEndLikeSDK(t *testing.T) {
+	never := sampledBy(sdktrace.NeverSample())
+	for _, thrown := range []any{"text", 7, someErrors[1], value("error")} {
+		for _, stack := range []bool{false, true} {
+			theirs := endByPanic(t, sampledBy(sdktrace.AlwaysSample()), thrown, stack)
+			for _, tr := range []trace.Tracer{never, ours(sdktrace.AlwaysSample())} {
+				if got := endByPanic(t, tr, thrown, stack); !slices.Equal(got, theirs) || len(got) < 3 {
+					t.Errorf("%v:\nSDK  %v\nours %v", thrown, theirs, got)
+				}
+			}
+		}
+	}
+}
+
+// endByPanic tells what the span has of a panic: its events, without times and stacks.
+func endByPanic(t *testing.T, tr trace.Tracer, thrown any, stack bool) (events []string) {
+	t.Helper()
+	_, span, _ := otelx.NewTemplate(otelx.TemplateConfig{Tracer: tr, Scope: scope, Name: "it"}).Start(t.Context())
+	func() {
+		defer func() {
+			if got := recover(); got != thrown {
+				t.Errorf("%T threw %v", span, got)
+			}
+		}()
+		defer span.End() // nothing: it has ended
+		defer span.End(trace.WithStackTrace(stack))
+		panic(thrown)
+	}()
+	for _, e := range span.Events() {
+		events = append(events, e.Name)
+		for _, kv := range e.Attributes {
+			if kv.Key == "exception.stacktrace" {
+				kv.Value = attribute.BoolValue(kv.Value.AsString() != "")
+			}
+			events = append(events, fmt.Sprint(kv))
+		}
+	}
+	return events
+}
+
 const (
 	opAttribute = iota
 	opMany

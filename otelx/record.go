@@ -56,8 +56,8 @@ func capped(attrs []attribute.KeyValue) ([]attribute.KeyValue, int) {
 
 // typeName is the SDK's exception.type: qualified by the whole import path, except
 // for pointers and other types without a name of their own.
-func typeName(err error) string {
-	t := reflect.TypeOf(err)
+func typeName(thrown any) string {
+	t := reflect.TypeOf(thrown)
 	if t.PkgPath() == "" && t.Name() == "" {
 		return t.String()
 	}

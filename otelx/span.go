@@ -2,6 +2,7 @@ package otelx
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -72,12 +73,17 @@ func (s *Local) record(fn func(*snapshot)) {
 	fn(s.written)
 }
 
-// End ends the span, once, and hands it to the processors if it is exported.
+// End ends the span, once, and hands it to the processors if it is exported. If a function
+// that panics has deferred it, the panic is recorded and goes on, as with the SDK.
 func (s *Local) End(opts ...trace.SpanEndOption) {
 	cfg := trace.NewSpanEndConfig(opts...)
 	end := cfg.Timestamp()
 	if end.IsZero() {
 		end = time.Now()
+	}
+	if thrown := recover(); thrown != nil {
+		defer panic(thrown)
+		s.addException(typeName(thrown), fmt.Sprint(thrown), cfg.StackTrace())
 	}
 	s.finish(end)
 	s.inner.End(opts...)
@@ -180,15 +186,20 @@ func (s *Local) RecordError(err error, opts ...trace.EventOption) {
 		return
 	}
 	if s.IsRecording() {
-		all := append(slices.Clone(opts), trace.WithAttributes(
-			attribute.String(taskconv.ExceptionType, typeName(err)),
-			attribute.String(taskconv.ExceptionMessage, err.Error())))
-		if c := trace.NewEventConfig(opts...); c.StackTrace() {
-			all = append(all, trace.WithAttributes(attribute.String(taskconv.ExceptionStacktrace, stack())))
-		}
-		s.record(func(w *snapshot) { w.addEvent(taskconv.ExceptionEvent, all...) })
+		c := trace.NewEventConfig(opts...)
+		s.addException(typeName(err), err.Error(), c.StackTrace(), opts...)
 	}
 	s.inner.RecordError(err, opts...)
+}
+
+func (s *Local) addException(typ, message string, withStack bool, opts ...trace.EventOption) {
+	all := append(slices.Clone(opts), trace.WithAttributes(
+		attribute.String(taskconv.ExceptionType, typ),
+		attribute.String(taskconv.ExceptionMessage, message)))
+	if withStack {
+		all = append(all, trace.WithAttributes(attribute.String(taskconv.ExceptionStacktrace, stack())))
+	}
+	s.record(func(w *snapshot) { w.addEvent(taskconv.ExceptionEvent, all...) })
 }
 
 // AddLink ignores a link that says nothing, as the SDK does.
