@@ -150,12 +150,20 @@ func (a *attempt) begin() {
 func (a *attempt) startSpan(of *otelx.Template) {
 	ctx := a.values
 	if p := panics.Try(func() { a.values, a.span, a.exported = of.StartIn(ctx, &a.local) }); p != nil {
-		a.values, a.span = of.StartLocal(ctx, &a.local)
+		a.startAlone(of)
 		a.rt.telemetryFailed(a, "starting the span", p)
 	}
 	if spanKey == nil {
 		a.values = trace.ContextWithSpan(a.values, a.span)
 	}
+}
+
+// startAlone starts a span without the provider. It is a new one: processors may have kept
+// that which they saw.
+func (a *attempt) startAlone(of *otelx.Template) {
+	local := new(otelx.Local)
+	local.StartAt(a.start())
+	a.values, a.span = of.StartLocal(a.values, local)
 }
 
 // introduce sets the user's attributes, and shows the span to the processors that are not
@@ -254,7 +262,7 @@ func (a *attempt) settle(f fate) {
 // processor. The function is not called.
 func (a *attempt) beginAgain() {
 	if a.span == nil {
-		a.values, a.span = a.plan.span.StartLocal(a.values, &a.local)
+		a.startAlone(a.plan.span)
 	}
 	if !a.counted {
 		a.countStart()

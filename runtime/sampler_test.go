@@ -217,6 +217,53 @@ func TestBrokenTelemetry(t *testing.T) {
 	}
 }
 
+// TestBrokenStart: a span that was shown to a processor before another one panicked is that
+// processor's. What it does with it, at whatever time, is nothing to the attempt.
+func TestBrokenStart(t *testing.T) {
+	for name, provide := range bothProviders {
+		t.Run(name, func(t *testing.T) {
+			var first hoarder
+			h := postludetest.New(t, postlude.Config{TracerProvider: provide(&first, panicky{"OnStart"})})
+			var seen []attribute.KeyValue
+			run := admitted(t)(postlude.Go(h.Context(), postlude.Func("job", failing), postlude.OnError(
+				postlude.HandlerFunc("look", func(_ context.Context, f *postlude.Failure) postlude.Verdict {
+					seen = f.Span.Attributes()
+					return postlude.Pass
+				}))))
+			h.Settle()
+			first.reading.Wait()
+			if !errors.Is(run.Err(), errBoom) || len(seen) < 9 {
+				t.Errorf("%v, the handler saw %v", run.Err(), seen)
+			}
+			if first.span == nil || !first.span.SpanContext().Equal(first.had) {
+				t.Errorf("the processor's span was %v, and became %v", first.had, first.span.SpanContext())
+			}
+		})
+	}
+}
+
+// hoarder is a processor that keeps a span, reads it for a while, and ends it.
+type hoarder struct {
+	span    sdktrace.ReadWriteSpan
+	had     trace.SpanContext
+	reading sync.WaitGroup
+}
+
+func (h *hoarder) OnStart(_ context.Context, s sdktrace.ReadWriteSpan) {
+	h.span, h.had = s, s.SpanContext()
+	h.reading.Go(func() {
+		for range 100 {
+			_, _, _ = s.SpanContext(), s.Parent(), s.TracerProvider()
+			runtime.Gosched()
+		}
+	})
+	s.End()
+}
+
+func (*hoarder) OnEnd(sdktrace.ReadOnlySpan)      {}
+func (*hoarder) Shutdown(context.Context) error   { return nil }
+func (*hoarder) ForceFlush(context.Context) error { return nil }
+
 type panicky struct{ when string }
 
 func (p panicky) OnStart(context.Context, sdktrace.ReadWriteSpan) { p.on("OnStart") }

@@ -55,7 +55,7 @@ func (a *attempt) tell(c conclusion) {
 	a.span.SetAttributes(c.append(a.details(make([]attribute.KeyValue, 0, 8)))...)
 }
 
-// isLocal tells that the span is not the SDK's.
+// isLocal tells that the span is the attempt's own part.
 func (a *attempt) isLocal() bool { return a.span == sdktrace.ReadWriteSpan(&a.local) }
 
 // details appends what a span says of its attempt, but for what came of it.
