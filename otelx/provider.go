@@ -21,8 +21,9 @@ import (
 // TracerProvider is a provider of the SDK whose Templates make their spans themselves, as
 // Local ones, and hand them to the same processors: what the SDK copies, compares and
 // locks for a span costs several times what it takes to record one whose form is known.
-// What is exported is the same, but for one thing: such a span is not in its parent's
-// ChildSpanCount, which is private to the SDK. All other spans are the SDK's own.
+// What is exported is the same, but for two things: such a span is not in its parent's
+// ChildSpanCount, which is private to the SDK, and maps as attribute values are taken as they
+// are, with double keys if they have some. All other spans are the SDK's own.
 //
 // The SDK makes all of them where it does what can't be done here: where OTEL_SPAN_*,
 // OTEL_EVENT_* or OTEL_LINK_* variables set other limits than the default ones, where its
