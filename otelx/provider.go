@@ -60,7 +60,8 @@ func NewTracerProvider(c ProviderConfig) *TracerProvider {
 	p := &TracerProvider{TracerProvider: sdktrace.NewTracerProvider(append(opts, shared...)...)}
 	p.own = &own{sampler: c.Sampler, ids: c.IDGenerator, resource: resourceOf(shared), unfit: !plain()}
 	p.own.nowhere.provider = p
-	p.own.processors.Store(&c.Processors)
+	processors := slices.Clone(c.Processors) // the caller may go on with the slice
+	p.own.processors.Store(&processors)
 	return p
 }
 

@@ -188,6 +188,19 @@ func TestProviderProcessors(t *testing.T) {
 	}
 }
 
+// What becomes of the configuration afterwards is nothing to the provider.
+func TestProviderKeepsItsProcessors(t *testing.T) {
+	got, other := new(collector), new(collector)
+	list := []sdktrace.SpanProcessor{got}
+	tp := otelx.NewTracerProvider(otelx.ProviderConfig{Processors: list})
+	list[0] = other
+	_, span, _ := template(tp).Start(t.Context())
+	span.End()
+	if len(got.ended) != 1 || len(other.started) > 0 {
+		t.Errorf("%d spans for the one that was given, %d for another", len(got.ended), len(other.started))
+	}
+}
+
 // A processor that was shut down is left alone, also by a span that began before.
 func TestProviderOpenAtShutdown(t *testing.T) {
 	tp, got := provide(t, otelx.ProviderConfig{})
