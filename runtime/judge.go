@@ -49,6 +49,7 @@ func (a *attempt) decide() {
 func (a *attempt) conclusive() {
 	a.noteVerdict()
 	a.decided = true
+	a.on = nil // who keeps the failure shall not keep the worker
 }
 
 // interrupted tells whether the attempt was to end, to be made again elsewhere, before it

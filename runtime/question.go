@@ -76,8 +76,10 @@ func (c *handlerContext) Value(key any) any {
 	if key == taskctx.Key || key == spanKey {
 		return c.of.Value(key)
 	}
-	if v := c.cancelable().ctx.Value(key); v != nil {
-		return v
+	if e := c.ends.Load(); e != nil {
+		if v := e.ctx.Value(key); v != nil {
+			return v
+		}
 	}
 	return c.of.values.Value(key)
 }
