@@ -162,13 +162,13 @@ func TestSecretsThatDontFit(t *testing.T) {
 	task := postlude.Define("pin", func(context.Context, pin) error { return nil }, postlude.Durable())
 	n := new(notifier)
 	o, h := delivered(t, t.Context(), postlude.Config{Defaults: []postlude.Option{postlude.OnError(postlude.Escalate(n))}}, task,
-		durable.Delivery{Job: durable.Job{Args: json.RawMessage(`{"nick":"4711"}`)}})
+		durable.Delivery{Job: durable.Job{Args: json.RawMessage(`{"nick":"sesame"}`)}})
 	shown, err := json.Marshal(h.Records(""))
 	if err != nil || len(n.told) != 1 {
 		t.Fatal(err, n.told)
 	}
 	for _, s := range []string{string(shown), attributeText(one(t, h, "run pin")), n.told[0].RedactedArgs(), o.Error, string(o.State)} {
-		if strings.Contains(s, "4711") {
+		if strings.Contains(s, "sesame") {
 			t.Errorf("leaks: %s", s)
 		}
 	}

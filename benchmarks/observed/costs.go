@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/postlude/postlude/benchmarks/internal/contend"
 	"github.com/postlude/postlude/benchmarks/internal/figures"
@@ -42,13 +43,18 @@ func (c costs) groups() (all []group) {
 		all = append(all, bare)
 		for _, s := range samplings {
 			g := group{rounds: c.rounds}
-			for _, k := range contend.Observed {
+			for _, k := range observers(s) {
 				g.specs = append(g.specs, c.spec(k.Name, s, n))
 			}
 			all = append(all, g)
 		}
 	}
 	return all
+}
+
+// observers are the kinds that differ with that sampling: without an SDK, it makes no spans.
+func observers(s contend.Sampling) []contend.Kind {
+	return slices.DeleteFunc(slices.Clone(contend.Observed), func(k contend.Kind) bool { return k.SDKSpans && s == contend.NoOp })
 }
 
 func (c costs) write(r *report) {
@@ -67,7 +73,7 @@ that to the task by hand on a goroutine of its own, in the same round: the media
 	}
 	for _, sampling := range samplings {
 		for _, n := range submitters {
-			for _, k := range contend.Observed {
+			for _, k := range observers(sampling) {
 				row(k.Name, c.spec(k.Name, sampling, n), c.spec(contend.ByHand, sampling, n), string(sampling))
 			}
 		}
