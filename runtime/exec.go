@@ -102,15 +102,14 @@ func (rt *Runtime) conclude(w *worker) {
 	case beginning:
 		a.beginAgain()
 		fallthrough
-	case calling:
+	case calling, asking:
+		resumed := a.stage == asking
 		a.stage = judging
-		a.judge(w)
-		a.finishSpan()
-		a.stage = acting
-		a.act()
-	case asking:
-		a.stage = judging
-		a.askOn()
+		if resumed {
+			a.askOn()
+		} else {
+			a.judge(w)
+		}
 		a.release()
 		a.finishSpan()
 		a.stage = acting
@@ -216,7 +215,6 @@ func (a *attempt) judge(w *worker) {
 	} else {
 		a.markSucceeded()
 	}
-	a.release()
 }
 
 // act carries out the verdict. The task is then settled, or waits for a retry.
