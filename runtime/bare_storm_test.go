@@ -5,6 +5,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,7 +36,8 @@ func TestStormOfOperators(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		ended := make(chan struct{})
+		ended, enough := make(chan struct{}), make(chan struct{})
+		var scheduled atomic.Int64
 		var everybody, runs sync.WaitGroup
 		for range 4 {
 			everybody.Go(func() {
@@ -46,6 +48,9 @@ func TestStormOfOperators(t *testing.T) {
 					default:
 					}
 					if run, err := postlude.Go(rt.Context(context.Background()), stormy(), stormyOptions()...); err == nil {
+						if scheduled.Add(1) == 100 {
+							close(enough)
+						}
 						runs.Go(func() { operate(rt, run) })
 					}
 				}
@@ -62,6 +67,7 @@ func TestStormOfOperators(t *testing.T) {
 				_ = reader.Collect(context.Background(), new(metricdata.ResourceMetrics))
 			}
 		})
+		<-enough // a busy machine takes its time
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		_ = rt.Wait(ctx) // it is never empty for long
 		<-ctx.Done()
