@@ -17,6 +17,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/postlude/postlude/runtime/durable"
+	"github.com/postlude/postlude/runtime/durable/riverdurable/internal/metadata"
 )
 
 // maxAttempts is the largest that River's column holds. Whether there is another attempt is
@@ -51,12 +52,12 @@ func (e *engine[TTx]) enqueue(ctx context.Context, j durable.Job) (durable.Recei
 	if err := e.checkJob(j); err != nil {
 		return durable.Receipt{}, err
 	}
-	metadata, err := encodeMetadata(j)
+	meta, err := metadata.Encode(j.Envelope)
 	if err != nil {
 		return durable.Receipt{}, err
 	}
 	args := raw{kind: j.Task, json: j.Args, opts: j.Options}
-	opts := &river.InsertOpts{Queue: j.Queue, Priority: j.Priority, ScheduledAt: j.At, Metadata: metadata}
+	opts := &river.InsertOpts{Queue: j.Queue, Priority: j.Priority, ScheduledAt: j.At, Metadata: meta}
 	var res *rivertype.JobInsertResult
 	switch tx := durable.TxOf(ctx).(type) {
 	case nil:
@@ -74,7 +75,7 @@ func (e *engine[TTx]) enqueue(ctx context.Context, j durable.Job) (durable.Recei
 	}
 	receipt := durable.Receipt{ID: idOf(res.Job.ID)}
 	if res.UniqueSkippedAsDuplicate {
-		receipt.Duplicate, _ = fromMetadata(res.Job.Metadata)
+		receipt.Duplicate, _ = metadata.Decode(res.Job.Metadata)
 		if receipt.Duplicate == nil { // it tells that there was a job, whatever that is
 			receipt.Duplicate = json.RawMessage("{}")
 		}

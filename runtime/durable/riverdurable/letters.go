@@ -10,6 +10,7 @@ import (
 	"github.com/riverqueue/river/riverdriver"
 
 	"github.com/postlude/postlude/runtime/durable"
+	"github.com/postlude/postlude/runtime/durable/riverdurable/internal/metadata"
 )
 
 var errTaken = errors.New("another job has its unique key now: it can be retried when that has ended, or discarded")
@@ -66,15 +67,15 @@ FROM river_job WHERE state = 'discarded' AND ` + condition
 
 func readLetter(scan scanner) (durable.DeadLetter, error) {
 	var id int64
-	var args, metadata string
+	var args, meta string
 	var ready time.Time
 	var l durable.DeadLetter
-	err := scan(&id, &l.Task, &args, &l.Attempt, &l.Queue, &l.Priority, &l.Enqueued, &ready, &l.Failed, &metadata, &l.Error)
+	err := scan(&id, &l.Task, &args, &l.Attempt, &l.Queue, &l.Priority, &l.Enqueued, &ready, &l.Failed, &meta, &l.Error)
 	if err != nil {
 		return l, err
 	}
 	l.ID, l.Args = idOf(id), json.RawMessage(args)
-	l.Envelope, l.State = fromMetadata([]byte(metadata))
+	l.Envelope, l.State = metadata.Decode([]byte(meta))
 	if l.Ready = ready; l.Enqueued.After(ready) {
 		l.Ready = l.Enqueued
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/postlude/postlude/runtime/durable"
+	"github.com/postlude/postlude/runtime/durable/riverdurable/internal/metadata"
 )
 
 // worker is River's worker of all tasks of a session.
@@ -84,7 +85,7 @@ func (w *worker) setMetadata(ctx context.Context, id int64, out durable.Outcome)
 		return nil
 	}
 	if out.Verdict != "" {
-		if err := river.MetadataSet(ctx, keyVerdict, storable(out.Verdict)); err != nil {
+		if err := river.MetadataSet(ctx, metadata.KeyVerdict, storable(out.Verdict)); err != nil {
 			return err
 		}
 	}
@@ -96,7 +97,7 @@ func (w *worker) setMetadata(ctx context.Context, id int64, out durable.Outcome)
 			slog.Int64("job", id), slog.String("state", storable(string(out.State))))
 		return nil
 	}
-	return river.MetadataSet(ctx, keyState, string(out.State))
+	return river.MetadataSet(ctx, metadata.KeyState, string(out.State))
 }
 
 // apply returns what makes River do what the outcome wants. It reads the number of the

@@ -1,11 +1,9 @@
-package riverdurable
+package metadata
 
 import (
 	"bytes"
 	"encoding/json"
 	"testing"
-
-	"github.com/postlude/postlude/runtime/durable"
 )
 
 // FuzzMetadata: the short ways write and read what encoding/json does.
@@ -17,17 +15,17 @@ func FuzzMetadata(f *testing.F) {
 	f.Add("x", []byte(`{"postlude_envelope": "{\"v\":1}", "postlude_state": "{}"}`))
 	f.Add("x", []byte(`{"postlude_envelope": "a\\"}`))
 	f.Fuzz(func(t *testing.T, envelope string, stored []byte) {
-		want, err := json.Marshal(map[string]string{keyEnvelope: envelope})
-		got, err2 := encodeMetadata(durable.Job{Envelope: json.RawMessage(envelope)})
+		want, err := json.Marshal(map[string]string{KeyEnvelope: envelope})
+		got, err2 := Encode(json.RawMessage(envelope))
 		if err != nil || err2 != nil || !bytes.Equal(got, want) {
-			t.Errorf("encodeMetadata: %s, %v\njson: %s, %v", got, err2, want, err)
+			t.Errorf("Encode: %s, %v\njson: %s, %v", got, err2, want, err)
 		}
 		short, ok := onlyEnvelope(stored)
 		if !ok {
 			return
 		}
 		var all map[string]string
-		if err := json.Unmarshal(stored, &all); err != nil || all[keyEnvelope] != string(short) || len(all) != 1 {
+		if err := json.Unmarshal(stored, &all); err != nil || all[KeyEnvelope] != string(short) || len(all) != 1 {
 			t.Errorf("%s\nonlyEnvelope: %s\njson: %v, %v", stored, short, all, err)
 		}
 	})

@@ -1,14 +1,10 @@
-package riverdurable
+// Package metadata reads and writes what riverdurable keeps in the metadata of River's rows.
+package metadata
 
 import (
 	"bytes"
 	"encoding/json"
 	"slices"
-	"strings"
-
-	"github.com/riverqueue/river/rivertype"
-
-	"github.com/postlude/postlude/runtime/durable"
 )
 
 // The keys of ours in the metadata of a row. Their values are JSON texts in strings, and
@@ -16,22 +12,23 @@ import (
 // must replace the one before it; and PostgreSQL refuses \u0000 in a value, but not in the
 // text of one.
 const (
-	keyEnvelope = "postlude_envelope"
-	keyState    = "postlude_state"
-	keyVerdict  = "postlude_verdict"
+	KeyEnvelope = "postlude_envelope"
+	KeyState    = "postlude_state"
+	KeyVerdict  = "postlude_verdict"
 )
 
-func encodeMetadata(j durable.Job) ([]byte, error) {
-	envelope, err := json.Marshal(string(j.Envelope))
+// Encode returns the metadata of a new job.
+func Encode(envelope json.RawMessage) ([]byte, error) {
+	text, err := json.Marshal(string(envelope))
 	if err != nil {
 		return nil, err
 	}
-	return slices.Concat([]byte(`{"`+keyEnvelope+`":`), envelope, []byte("}")), nil
+	return slices.Concat([]byte(`{"`+KeyEnvelope+`":`), text, []byte("}")), nil
 }
 
-// fromMetadata returns the texts at our keys; nil where there is none, as in a row of
+// Decode returns the texts at our keys; nil where there is none, as in a row of
 // somebody else's.
-func fromMetadata(metadata []byte) (envelope, state json.RawMessage) {
+func Decode(metadata []byte) (envelope, state json.RawMessage) {
 	if envelope, ok := onlyEnvelope(metadata); ok {
 		return envelope, nil
 	}
@@ -49,7 +46,7 @@ func fromMetadata(metadata []byte) (envelope, state json.RawMessage) {
 // PostgreSQL stores JSON in: an envelope with no escapes but those of quotes. It is false for
 // all else.
 func onlyEnvelope(metadata []byte) (json.RawMessage, bool) {
-	escaped, begins := bytes.CutPrefix(metadata, []byte(`{"`+keyEnvelope+`": "`))
+	escaped, begins := bytes.CutPrefix(metadata, []byte(`{"`+KeyEnvelope+`": "`))
 	escaped, ends := bytes.CutSuffix(escaped, []byte(`"}`))
 	if !begins || !ends || len(escaped) == 0 {
 		return nil, false
@@ -76,31 +73,4 @@ func text(value json.RawMessage) json.RawMessage {
 		return nil
 	}
 	return json.RawMessage(s)
-}
-
-func deliveryOf(row *rivertype.JobRow) durable.Delivery {
-	ready := row.ScheduledAt
-	if row.CreatedAt.After(ready) {
-		ready = row.CreatedAt
-	}
-	envelope, state := fromMetadata(row.Metadata)
-	return durable.Delivery{
-		Job: durable.Job{
-			Task: row.Kind, Args: row.EncodedArgs, Envelope: envelope,
-			Options: durable.Options{Queue: row.Queue, Priority: row.Priority},
-		},
-		ID: idOf(row.ID), Attempt: row.Attempt, Ready: ready, State: state,
-	}
-}
-
-// maxErrorText bounds the text of an error: a row keeps one for each attempt.
-const maxErrorText = 8 << 10
-
-// storable returns the text without what PostgreSQL refuses. Outcomes are stored in
-// batches, and one that is refused would hold up all the others for ever.
-func storable(text string) string {
-	if len(text) > maxErrorText {
-		text = text[:maxErrorText] + "…"
-	}
-	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")
 }
