@@ -81,7 +81,10 @@ func TestThreeWorkers(t *testing.T) {
 	web.awaitRunning(t, 3*atOnce, slow*20*time.Second)
 	pause(t, 7*time.Second) // longer than the grace, in which a lock may be away
 	stopped.signal(t, syscall.SIGCONT)
-	s.await(t, many, slow*15*time.Second)
+	// Usually a second or two. But if it was stopped while it fetched, for longer than a fetch
+	// may take, it never learns what it was given, and that is available again when nobody has
+	// worked on it for half a minute.
+	s.await(t, many, slow*60*time.Second)
 	for _, p := range []*process{stopped, living} {
 		p.end(t)
 	}
