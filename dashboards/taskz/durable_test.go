@@ -136,7 +136,7 @@ func TestEngineIsAway(t *testing.T) {
 		ctx, leave := context.WithCancel(t.Context())
 		end := look(h, ctx, c)
 		time.Sleep(20*time.Second + tick/2)
-		if n := c.count("state"); n != 21 {
+		if n := c.count("state"); n != 21 && n != 22 { // it may look in at the very moment of a tick
 			t.Errorf("%d states", n)
 		}
 		s := get[state](t, h, "/")
