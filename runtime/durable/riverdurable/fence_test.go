@@ -20,7 +20,7 @@ func TestFence(t *testing.T) {
 	for name, taken := range map[string]string{
 		"by another":       "UPDATE river_job SET attempt = 2, attempted_by = attempted_by || '{somebody else}'::text[]",
 		"and fetched here": "UPDATE river_job SET attempt = 2",
-		"and finished":     "UPDATE river_job SET state = 'completed', finalized_at = '2020-01-01'",
+		"and finished":     "UPDATE river_job SET state = 'completed', finalized_at = now() - interval '1 minute'", // River deletes what is a day old
 		"and available":    "UPDATE river_job SET state = 'available', scheduled_at = '2090-01-01'",
 	} {
 		for outcome, out := range map[string]durable.Outcome{
