@@ -47,7 +47,7 @@ func NewTracerProvider(c ProviderConfig) *TracerProvider {
 		c.Sampler = sdktrace.ParentBased(sdktrace.AlwaysSample())
 	}
 	opts := []sdktrace.TracerProviderOption{sdktrace.WithSampler(c.Sampler)}
-	var shared []sdktrace.TracerProviderOption
+	var shared []sdktrace.TracerProviderOption // what decides on the resource, with the environment
 	if c.Resource != nil {
 		shared = append(shared, sdktrace.WithResource(c.Resource))
 	}
@@ -58,20 +58,11 @@ func NewTracerProvider(c ProviderConfig) *TracerProvider {
 		opts = append(opts, sdktrace.WithSpanProcessor(p))
 	}
 	p := &TracerProvider{TracerProvider: sdktrace.NewTracerProvider(append(opts, shared...)...)}
-	p.own = &own{sampler: c.Sampler, ids: c.IDGenerator, resource: resourceOf(shared), unfit: !plain()}
+	p.own = &own{sampler: c.Sampler, ids: c.IDGenerator, resource: endedSpan(shared...).Resource(), unfit: !plain()}
 	p.own.nowhere.provider = p
 	processors := slices.Clone(c.Processors) // the caller may go on with the slice
 	p.own.processors.Store(&processors)
 	return p
-}
-
-// resourceOf is the resource that a provider of the SDK has with these options: it adds
-// what the environment says.
-func resourceOf(opts []sdktrace.TracerProviderOption) *resource.Resource {
-	tp := sdktrace.NewTracerProvider(append(opts, sdktrace.WithSampler(sdktrace.AlwaysSample()))...)
-	_, span := tp.Tracer("").Start(context.Background(), "")
-	span.End()
-	return span.(sdktrace.ReadOnlySpan).Resource()
 }
 
 // plain tells whether the SDK does nothing with a span that can't be done here.

@@ -21,11 +21,11 @@ import (
 // span interfaces have a private method and may grow in a minor release: a method
 // that Local does not know yet then answers like an ended span does, where an
 // embedded nil interface would panic.
-var ended = func() sdktrace.ReadWriteSpan {
-	tp := sdktrace.NewTracerProvider(
-		sdktrace.WithSampler(sdktrace.AlwaysSample()),
-		sdktrace.WithResource(resource.Empty()),
-	)
+var ended = endedSpan(sdktrace.WithResource(resource.Empty()))
+
+// endedSpan is a span of a provider of the SDK with these options, whatever its sampler.
+func endedSpan(opts ...sdktrace.TracerProviderOption) sdktrace.ReadWriteSpan {
+	tp := sdktrace.NewTracerProvider(append(opts, sdktrace.WithSampler(sdktrace.AlwaysSample()))...)
 	_, span := tp.Tracer("").Start(context.Background(), "")
 	span.End()
 	rw, ok := span.(sdktrace.ReadWriteSpan)
@@ -33,7 +33,7 @@ var ended = func() sdktrace.ReadWriteSpan {
 		panic("otelx: the SDK's spans are no ReadWriteSpan any more")
 	}
 	return rw
-}()
+}
 
 // Local is a span that is recorded here and not by the SDK, so that a span processor of
 // ours can read and write every span, and that of a TracerProvider of ours costs less.
