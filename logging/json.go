@@ -3,15 +3,12 @@ package logging
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"io"
 	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
-
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/postlude/postlude/internal/render"
 	"github.com/postlude/postlude/internal/tasklog"
@@ -81,7 +78,10 @@ func (h *jsonHandler) appendTask(b []byte, r *tasklog.Record) (_ []byte, ok bool
 	b = render.AppendString(append(b, `","msg":`...), r.Message)
 	b = append(b, h.attrs...)
 	b = render.AppendString(append(b, `,"`+taskconv.LogEvent+`":`...), r.Event)
-	b = appendSpan(b, r.Span)
+	if r.Span.IsValid() {
+		b = append(tasklog.AppendSpan(b, r.Span,
+			`,"`+taskconv.LogTraceID+`":"`, `","`+taskconv.LogSpanID+`":"`, `","`+taskconv.LogTraceFlags+`":"`), '"')
+	}
 	b = append(tasklog.AppendID(append(b, `,"`+taskconv.TaskID+`":"`...), r.ID), '"')
 	if r.Attempt > 0 {
 		b = strconv.AppendInt(append(b, `,"`+taskconv.TaskAttempt+`":`...), int64(r.Attempt), 10)
@@ -92,23 +92,17 @@ func (h *jsonHandler) appendTask(b []byte, r *tasklog.Record) (_ []byte, ok bool
 	case r.Render != nil:
 		b = r.Render.Append(append(b, `,"`+taskconv.TaskArgs+`":`...), r.Args)
 	}
+	if r.Outcome != "" {
+		b = render.AppendString(append(b, `,"`+taskconv.TaskOutcome+`":`...), r.Outcome)
+		b = appendMilliseconds(append(b, `,"`+taskconv.LogDurationMS+`":`...), r.Took)
+		b = appendMilliseconds(append(b, `,"`+taskconv.LogQueueDelayMS+`":`...), r.Queued)
+	}
 	for _, a := range r.Attrs {
 		if b, ok = appendAttr(b, a); !ok {
 			return b, false
 		}
 	}
 	return append(b, "}\n"...), true
-}
-
-func appendSpan(b []byte, sc trace.SpanContext) []byte {
-	if !sc.IsValid() {
-		return b
-	}
-	traceID, spanID := sc.TraceID(), sc.SpanID()
-	b = hex.AppendEncode(append(b, `,"`+taskconv.LogTraceID+`":"`...), traceID[:])
-	b = hex.AppendEncode(append(b, `","`+taskconv.LogSpanID+`":"`...), spanID[:])
-	b = hex.AppendEncode(append(b, `","`+taskconv.LogTraceFlags+`":"`...), []byte{byte(sc.TraceFlags())})
-	return append(b, '"')
 }
 
 // appendAttr appends an attribute of a simple kind. false: it is none, or one that the

@@ -62,26 +62,33 @@ func (t *task) logs(ctx context.Context, level slog.Level) (enabled bool) {
 // emit writes one record about the task: what the plan holds, ids and arguments, then
 // attrs and the user's attributes.
 func (t *task) emit(ctx context.Context, attempt int, level slog.Level, event, msg string, attrs ...slog.Attr) {
-	t.emitAt(ctx, time.Time{}, attempt, level, event, msg, attrs...)
+	t.emitEnd(ctx, completion{}, attempt, level, event, msg, attrs...)
 }
 
 func (a *attempt) emit(level slog.Level, event, msg string, attrs ...slog.Attr) {
-	a.task.emitAt(a, time.Time{}, a.number, level, event, msg, attrs...)
+	a.task.emitEnd(a, completion{}, a.number, level, event, msg, attrs...)
 }
 
-// emitAt is emit at a time that is known; zero: now.
-func (t *task) emitAt(ctx context.Context, at time.Time, attempt int, level slog.Level, event, msg string, attrs ...slog.Attr) {
+// completion is what a record says of how an attempt ended. The zero completion says nothing.
+type completion struct {
+	at           time.Time // the record's time; zero: now
+	outcome      string
+	took, queued time.Duration
+}
+
+// emitEnd is emit for a record that also tells how an attempt ended.
+func (t *task) emitEnd(ctx context.Context, e completion, attempt int, level slog.Level, event, msg string, attrs ...slog.Attr) {
 	p := panics.Try(func() {
 		if !t.log.Enabled(ctx, level) {
 			return
 		}
-		if at.IsZero() {
-			at = time.Now()
+		if e.at.IsZero() {
+			e.at = time.Now()
 		}
 		r := records.Get().(*tasklog.Record)
 		*r = tasklog.Record{
-			Time: at, Level: level, Message: msg, Event: event, Span: trace.SpanContextFromContext(ctx), ID: t.id,
-			Attempt: attempt, Attrs: append(r.Attrs[:0], attrs...),
+			Time: e.at, Level: level, Message: msg, Event: event, Span: trace.SpanContextFromContext(ctx), ID: t.id,
+			Attempt: attempt, Outcome: e.outcome, Took: e.took, Queued: e.queued, Attrs: append(r.Attrs[:0], attrs...),
 		}
 		for _, kv := range t.set.attrs {
 			r.Attrs = append(r.Attrs, logAttr(kv))
@@ -132,6 +139,7 @@ func (t *task) slogRecord(r *tasklog.Record) slog.Record {
 	if !shown.args.IsZero() {
 		all = append(all, slog.Any(taskconv.TaskArgs, shown.args))
 	}
+	all = r.AppendEnd(all)
 	for _, a := range r.Attrs {
 		if a.Value.Kind() == slog.KindDuration {
 			a.Value = slog.Float64Value(tasklog.Milliseconds(a.Value.Duration()))

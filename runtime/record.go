@@ -72,10 +72,8 @@ func (a *attempt) measure() {
 }
 
 func (a *attempt) logSucceeded() {
-	a.emitAt(a, a.end(), a.number, slog.LevelInfo, taskconv.EventSucceeded, "task succeeded",
-		slog.String(taskconv.TaskOutcome, taskconv.OutcomeOK),
-		millis(taskconv.LogDurationMS, a.took),
-		millis(taskconv.LogQueueDelayMS, a.queued))
+	a.emitEnd(a, completion{a.end(), taskconv.OutcomeOK, a.took, a.queued}, a.number,
+		slog.LevelInfo, taskconv.EventSucceeded, "task succeeded")
 }
 
 // logAgain makes up for a record of success that user code ended: the arguments are left out,
@@ -114,15 +112,13 @@ func (a *attempt) emitFailure(level slog.Level, event, msg string, more ...slog.
 
 func (a *attempt) emitFailureAs(outcome string, level slog.Level, event, msg string, more ...slog.Attr) {
 	var space [12]slog.Attr // on the stack
-	a.emit(level, event, msg, append(a.appendFailure(space[:0], outcome), more...)...)
+	a.emitEnd(a, completion{outcome: outcome, took: a.failure.Elapsed, queued: a.queued}, a.number,
+		level, event, msg, append(a.appendFailure(space[:0]), more...)...)
 }
 
-func (a *attempt) appendFailure(attrs []slog.Attr, outcome string) []slog.Attr {
+func (a *attempt) appendFailure(attrs []slog.Attr) []slog.Attr {
 	f := a.failure
 	attrs = append(attrs,
-		slog.String(taskconv.TaskOutcome, outcome),
-		millis(taskconv.LogDurationMS, f.Elapsed),
-		millis(taskconv.LogQueueDelayMS, a.queued),
 		slog.String(taskconv.ErrorType, f.ErrorType),
 		slog.String(taskconv.ExceptionMessage, f.Message()),
 	)

@@ -75,8 +75,20 @@ func clip(key string) string {
 	return key[:n] + ellipsis
 }
 
-// plain reports whether s needs no escaping.
+// plain reports whether s needs no escaping. It looks at eight bytes at a time: nearly all
+// that is written is plain, and no key or value is written without this being asked.
 func plain(s string) bool {
+	const each = 0x0101010101010101
+	for ; len(s) >= 8; s = s[8:] {
+		v := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		// The highest bit of a byte is set if it is no ASCII, below a space, or one of the
+		// two; a borrow can set it for the byte after one of those only.
+		below, quote, backslash := v-' '*each, (v^'"'*each)-each, (v^'\\'*each)-each
+		if (v|below|quote|backslash)&(0x80*each) != 0 {
+			return false
+		}
+	}
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= utf8.RuneSelf || c == '"' || c == '\\' {
 			return false

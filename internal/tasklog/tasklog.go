@@ -8,13 +8,13 @@ package tasklog
 
 import (
 	"context"
-	"encoding/hex"
 	"log/slog"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/postlude/postlude/internal/render"
+	"github.com/postlude/postlude/runtime/taskconv"
 )
 
 // Handler is a slog.Handler that knows the short way.
@@ -41,30 +41,24 @@ type Record struct {
 	Args   any
 	Render *render.Renderer // nil: Args are not to be rendered
 
+	// How the attempt ended; no outcome, if the record does not tell.
+	Outcome      string
+	Took, Queued time.Duration
+
 	// Attrs are of the kinds string, int64, float64, bool and duration, or of any kind. A
 	// duration's key ends in _ms, and it is written as such.
 	Attrs []slog.Attr
 }
 
-// AppendID appends a task's id as text, as RFC 9562 has UUIDs.
-func AppendID(b []byte, id [16]byte) []byte {
-	b = append(hex.AppendEncode(b, id[0:4]), '-')
-	b = append(hex.AppendEncode(b, id[4:6]), '-')
-	b = append(hex.AppendEncode(b, id[6:8]), '-')
-	b = append(hex.AppendEncode(b, id[8:10]), '-')
-	return hex.AppendEncode(b, id[10:])
-}
-
-// SpanText returns the ids and flags of a span in hex: one string to allocate and not
-// three.
-func SpanText(sc trace.SpanContext) (traceID, spanID, flags string) {
-	t, s, f := sc.TraceID(), sc.SpanID(), byte(sc.TraceFlags())
-	var b [50]byte
-	hex.Encode(b[:32], t[:])
-	hex.Encode(b[32:48], s[:])
-	hex.Encode(b[48:], []byte{f})
-	text := string(b[:])
-	return text[:32], text[32:48], text[48:]
+// AppendEnd appends how the attempt ended as the attributes of a slog.Record.
+func (r *Record) AppendEnd(attrs []slog.Attr) []slog.Attr {
+	if r.Outcome == "" {
+		return attrs
+	}
+	return append(attrs,
+		slog.String(taskconv.TaskOutcome, r.Outcome),
+		slog.Float64(taskconv.LogDurationMS, Milliseconds(r.Took)),
+		slog.Float64(taskconv.LogQueueDelayMS, Milliseconds(r.Queued)))
 }
 
 // Milliseconds is a duration as a number of milliseconds.
