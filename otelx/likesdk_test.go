@@ -286,6 +286,6 @@ func digest(t *testing.T, s sdktrace.ReadOnlySpan) map[string]any {
 		"attributes": asMap(t, s.Attributes()), "dropped attributes": s.DroppedAttributes(),
 		"events": events, "dropped events": s.DroppedEvents(),
 		"links": links, "dropped links": s.DroppedLinks(),
-		"end": s.EndTime(), "scope": s.InstrumentationScope(),
+		"end": s.EndTime().Round(0), "scope": s.InstrumentationScope(),
 	}
 }

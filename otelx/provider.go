@@ -171,10 +171,10 @@ func (o *own) clear() {
 
 // start begins s as the SDK's tracer begins a span. It reports whether s is exported: as
 // with the SDK, a sampler may have a span recorded that is not sampled.
-func (o *own) start(s *Local) (exported bool) {
+func (o *own) start(of context.Context, s *Local) (exported bool) {
 	t, parent := s.template, s.Parent()
 	id := trace.SpanContextConfig{TraceID: parent.TraceID()}
-	ctx := s.of
+	ctx := of
 	if t.newRoot {
 		ctx = trace.ContextWithSpanContext(ctx, parent)
 	}
@@ -193,10 +193,11 @@ func (o *own) start(s *Local) (exported bool) {
 	}
 	if len(result.Attributes) > 0 {
 		s.written = t.blank()
-		s.written.attrs = put(put(nil, result.Attributes, &s.written.dropped.attrs), t.attrs, &s.written.dropped.attrs)
+		s.written.put(result.Attributes)
+		s.written.put(t.attrs)
 	}
 	for _, p := range *o.processors.Load() {
-		p.OnStart(s.of, s)
+		p.OnStart(of, s)
 	}
 	return true
 }

@@ -20,7 +20,7 @@ const limit = 128
 // keys beyond it and attributes without a key are dropped and counted.
 //
 // The search is linear: for the few attributes that spans have it beats a map.
-func put(attrs, kv []attribute.KeyValue, dropped *int) []attribute.KeyValue {
+func put(attrs, kv []attribute.KeyValue) (_ []attribute.KeyValue, dropped int) {
 next:
 	for _, a := range kv {
 		for i := range attrs {
@@ -30,22 +30,22 @@ next:
 			}
 		}
 		if !a.Valid() || len(attrs) >= limit {
-			*dropped++
+			dropped++
 			continue
 		}
 		attrs = append(attrs, a)
 	}
-	return attrs
+	return attrs, dropped
 }
 
 // push appends v to queue, in place. At the limit the oldest makes room: the last
 // events before a failure tell the most.
-func push[T any](queue []T, v T, dropped *int) []T {
+func push[T any](queue []T, v T) (_ []T, dropped int) {
 	if len(queue) >= limit {
 		queue = queue[:copy(queue, queue[1:])]
-		*dropped++
+		dropped++
 	}
-	return append(queue, v)
+	return append(queue, v), dropped
 }
 
 // capped copies the first attributes, up to the limit, and counts the rest.

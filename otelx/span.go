@@ -17,11 +17,19 @@ import (
 	"github.com/postlude/postlude/runtime/taskconv"
 )
 
-// ended is a real SDK span that has ended. Local embeds it, because the SDK's
-// span interfaces have a private method and may grow in a minor release: a method
-// that Local does not know yet then answers like an ended span does, where an
-// embedded nil interface would panic.
-var ended = endedSpan(sdktrace.WithResource(resource.Empty()))
+// sdkSpan and sdkSnapshot are what spans of ours embed, because the SDK's span interfaces
+// have a private method and may grow in a minor release: a method that ours do not know yet
+// then answers as that of a span of the SDK does which has ended, where a nil interface would
+// panic. They embed a pointer, which is half the size of an interface.
+type (
+	sdkSpan     struct{ sdktrace.ReadWriteSpan }
+	sdkSnapshot struct{ sdktrace.ReadOnlySpan }
+)
+
+var (
+	ended         = &sdkSpan{endedSpan(sdktrace.WithResource(resource.Empty()))}
+	endedSnapshot = &sdkSnapshot{ended}
+)
 
 // endedSpan is a span of a provider of the SDK with these options, whatever its sampler.
 func endedSpan(opts ...sdktrace.TracerProviderOption) sdktrace.ReadWriteSpan {
@@ -41,19 +49,20 @@ func endedSpan(opts ...sdktrace.TracerProviderOption) sdktrace.ReadWriteSpan {
 // that records in its own way.
 //
 // It is part of a larger object where there is one, see Template.StartIn, and small as
-// long as nobody writes to it.
+// long as nobody writes to it: each task has one.
 type Local struct {
-	sdktrace.ReadWriteSpan // see ended
+	*sdkSpan // ended
 
 	template *Template
 	inner    trace.Span
-	of       context.Context // the parent's
+	origin   trace.Span // of the context that it was started with
 	context  trace.SpanContext
-	exported bool // to the processors of the template's provider
 	start    time.Time
+	exported bool // to the processors of the template's provider
 
+	over    bool       // it has ended; guarded, as what follows, by mu
 	mu      sync.Mutex // guards what follows
-	end     time.Time
+	lasted  time.Duration
 	written *snapshot // nil: as the template has it
 }
 
@@ -64,7 +73,7 @@ func (s *Local) StartAt(t time.Time) { s.start = t }
 func (s *Local) record(fn func(*snapshot)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.end.IsZero() {
+	if s.over {
 		return
 	}
 	if s.written == nil {
@@ -100,34 +109,30 @@ func (s *Local) EndAt(end time.Time) {
 }
 
 func (s *Local) finish(end time.Time) {
-	if !s.exported {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.end.IsZero() {
-			s.end = end
-		}
-		return
-	}
-	if w := s.take(end, s.Parent()); w != nil {
+	if w := s.take(end.Sub(s.start), s.Parent()); w != nil {
 		s.template.own.export(w)
 	}
 }
 
-// take ends the span, and returns it as it is exported; nil if it had ended before. That
-// leads to neither the task nor its context: a queue of spans keeps nothing else alive.
-func (s *Local) take(end time.Time, parent trace.SpanContext) *snapshot {
+// take ends the span, and returns it as it is exported; nil if it is not, or had ended
+// before. That leads to neither the task nor its context: a queue of spans keeps nothing
+// else alive.
+func (s *Local) take(lasted time.Duration, parent trace.SpanContext) *snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.end.IsZero() {
+	if s.over {
 		return nil
 	}
-	s.end = end
+	s.over, s.lasted = true, lasted
+	if !s.exported {
+		return nil
+	}
 	if s.written == nil {
 		s.written = s.template.blank()
 	}
 	w := s.written
-	w.ReadOnlySpan, w.template = ended, s.template
-	w.context, w.parent, w.start, w.end = s.context, parent, s.start, end
+	w.sdkSnapshot, w.template = endedSnapshot, s.template
+	w.context, w.parent, w.start, w.lasted = s.context, parent, s.start, lasted
 	if w.attrs == nil {
 		w.attrs = s.template.attrs
 	}
@@ -139,17 +144,31 @@ func (s *Local) take(end time.Time, parent trace.SpanContext) *snapshot {
 func (s *Local) IsRecording() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.end.IsZero()
+	return !s.over
+}
+
+// Tell is AddLink, unless the link is invalid, and SetAttributes in one. All attributes must
+// be valid, and their keys others than the template's: where nothing else has set some,
+// there is nothing to be searched for.
+func (s *Local) Tell(link trace.SpanContext, kv []attribute.KeyValue) {
+	s.record(func(w *snapshot) {
+		if link.IsValid() {
+			w.addLink(sdktrace.Link{SpanContext: link})
+		}
+		if all := len(s.template.attrs) + len(kv); w.attrs == nil && all <= limit {
+			w.attrs = append(append(make([]attribute.KeyValue, 0, all), s.template.attrs...), kv...)
+		} else {
+			w.set(s.template, kv)
+		}
+	})
+	if s.inner.IsRecording() {
+		s.inner.AddLink(trace.Link{SpanContext: link})
+		s.inner.SetAttributes(slices.Clone(kv)...)
+	}
 }
 
 func (s *Local) SetAttributes(kv ...attribute.KeyValue) {
-	s.record(func(w *snapshot) {
-		if w.attrs == nil {
-			w.attrs = make([]attribute.KeyValue, 0, len(s.template.attrs)+len(kv))
-			w.attrs = append(w.attrs, s.template.attrs...)
-		}
-		w.attrs = put(w.attrs, kv, &w.dropped.attrs)
-	})
+	s.record(func(w *snapshot) { w.set(s.template, kv) })
 	if s.inner.IsRecording() {
 		s.inner.SetAttributes(slices.Clone(kv)...) // so that kv need not be on the heap for others
 	}
@@ -163,12 +182,13 @@ func (s *Local) SetName(name string) {
 // SetStatus follows the specification: Ok is final, and Unset changes nothing.
 func (s *Local) SetStatus(code codes.Code, description string) {
 	s.record(func(w *snapshot) {
-		if w.status.Code > code {
+		status := &w.more().status
+		if status.Code > code {
 			return
 		}
-		w.status = sdktrace.Status{Code: code}
+		*status = sdktrace.Status{Code: code}
 		if code == codes.Error {
-			w.status.Description = description
+			status.Description = description
 		}
 	})
 	s.inner.SetStatus(code, description)
@@ -208,7 +228,7 @@ func (s *Local) AddLink(l trace.Link) {
 		s.record(func(w *snapshot) {
 			link := sdktrace.Link{SpanContext: l.SpanContext}
 			link.Attributes, link.DroppedAttributeCount = capped(l.Attributes)
-			w.links = push(w.links, link, &w.dropped.links)
+			w.addLink(link)
 		})
 	}
 	s.inner.AddLink(l)
@@ -224,33 +244,39 @@ func (s *Local) Parent() trace.SpanContext {
 	if s.template.newRoot {
 		return trace.SpanContext{}
 	}
-	return trace.SpanContextFromContext(s.of)
+	return s.origin.SpanContext()
 }
+
+// Origin is the span of the context that this one was started with, its parent or not.
+func (s *Local) Origin() trace.SpanContext { return s.origin.SpanContext() }
 
 func (s *Local) EndTime() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.end
+	if !s.over {
+		return time.Time{}
+	}
+	return s.start.Add(s.lasted)
 }
 
 func (s *Local) Name() string { return read(s, func(w *snapshot) string { return w.name }) }
 
 func (s *Local) DroppedAttributes() int {
-	return read(s, func(w *snapshot) int { return w.dropped.attrs })
+	return read(s, func(w *snapshot) int { return w.DroppedAttributes() })
 }
 
 func (s *Local) DroppedEvents() int {
-	return read(s, func(w *snapshot) int { return w.dropped.events })
+	return read(s, func(w *snapshot) int { return w.DroppedEvents() })
 }
 
-func (s *Local) DroppedLinks() int { return read(s, func(w *snapshot) int { return w.dropped.links }) }
+func (s *Local) DroppedLinks() int { return read(s, func(w *snapshot) int { return w.DroppedLinks() }) }
 
 func (s *Local) Status() sdktrace.Status {
-	return read(s, func(w *snapshot) sdktrace.Status { return w.status })
+	return read(s, func(w *snapshot) sdktrace.Status { return w.Status() })
 }
 
 func (s *Local) Events() []sdktrace.Event {
-	return read(s, func(w *snapshot) []sdktrace.Event { return slices.Clone(w.events) })
+	return read(s, func(w *snapshot) []sdktrace.Event { return slices.Clone(w.Events()) })
 }
 
 func (s *Local) Links() []sdktrace.Link {

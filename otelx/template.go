@@ -45,7 +45,8 @@ func NewTemplate(c TemplateConfig) *Template {
 	if ours, ok := c.Tracer.(*tracer); ok {
 		t.own = ours.own
 	}
-	t.attrs = slices.Clip(put(nil, c.Attributes, &t.dropped)) // others append to what they are given
+	t.attrs, t.dropped = put(nil, c.Attributes)
+	t.attrs = slices.Clip(t.attrs) // others append to what they are given
 	t.opts = append(t.opts, trace.WithSpanKind(c.Kind))
 	if c.NewRoot {
 		t.opts = append(t.opts, trace.WithNewRoot())
@@ -76,9 +77,8 @@ func (t *Template) Start(ctx context.Context) (_ context.Context, span sdktrace.
 // the span: that returned is the tracer's, and may carry another. local, of which StartAt has
 // been called, is used if the span is not the SDK's, and is not touched otherwise.
 func (t *Template) StartIn(ctx context.Context, local *Local) (_ context.Context, span sdktrace.ReadWriteSpan, exported bool) {
-	if t.own.makes() {
-		local.ReadWriteSpan, local.template, local.of = ended, t, ctx
-		return ctx, local, t.own.start(local)
+	if span, exported, ok := t.StartOwn(ctx, local); ok {
+		return ctx, span, exported
 	}
 	parent := ctx
 	ctx, inner := t.tracer.Start(ctx, t.name, t.opts...)
@@ -87,6 +87,16 @@ func (t *Template) StartIn(ctx context.Context, local *Local) (_ context.Context
 	}
 	t.begin(local, parent, inner)
 	return ctx, local, inner.IsRecording()
+}
+
+// StartOwn is StartIn for a span that a TracerProvider of this package makes itself: there is
+// no context of the tracer's then. ok is false, and nothing has happened, if it does not.
+func (t *Template) StartOwn(ctx context.Context, local *Local) (span sdktrace.ReadWriteSpan, exported, ok bool) {
+	if !t.own.makes() {
+		return nil, false, false
+	}
+	local.sdkSpan, local.template, local.origin = ended, t, trace.SpanFromContext(ctx)
+	return local, t.own.start(ctx, local), true
 }
 
 // StartLocal is StartIn without the tracer: for when that can't be used. As without an
@@ -102,6 +112,6 @@ func (t *Template) StartLocal(ctx context.Context, local *Local) (context.Contex
 }
 
 func (t *Template) begin(s *Local, ctx context.Context, inner trace.Span) {
-	s.ReadWriteSpan, s.template, s.inner, s.of = ended, t, inner, ctx
+	s.sdkSpan, s.template, s.inner, s.origin = ended, t, inner, trace.SpanFromContext(ctx)
 	s.context, s.exported = inner.SpanContext(), false
 }

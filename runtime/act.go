@@ -43,7 +43,7 @@ func (a *attempt) inSpan(prefix string, fn func(context.Context) error, attrs ..
 		ctx, span = a.rt.tracer.Start(ctx, prefix+a.name, trace.WithAttributes(append(attrs,
 			attribute.String(taskconv.TaskName, a.name),
 			attribute.String(taskconv.TaskID, a.ID()),
-			attribute.Int(taskconv.TaskAttempt, a.number))...))
+			attribute.Int(taskconv.TaskAttempt, a.number()))...))
 	})
 	if p != nil {
 		a.rt.telemetryFailed(a, "starting a span", p)
@@ -171,7 +171,7 @@ func (a *attempt) fallBack() {
 			slog.String(taskconv.TaskOutcome, taskconv.OutcomeOK),
 			slog.String(taskconv.TaskVerdict, a.verdict.action.String()), name,
 			millis(taskconv.LogDurationMS, time.Since(start)),
-			millis(taskconv.LogQueueDelayMS, a.queued))
+			millis(taskconv.LogQueueDelayMS, a.queued()))
 		a.settle(succeeded)
 		return
 	}
@@ -204,7 +204,7 @@ func (a *attempt) runFallback(ctx context.Context) (err error) {
 	defer func() {
 		if err != nil {
 			past := FailedAttempt{
-				Attempt: a.number, Fallback: true, Start: start, Elapsed: time.Since(start), Err: err,
+				Attempt: a.number(), Fallback: true, Start: start, Elapsed: time.Since(start), Err: err,
 				SpanContext: trace.SpanContextFromContext(ctx),
 			}
 			past.Kind, past.ErrorType = classify(err, nil)

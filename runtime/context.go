@@ -23,7 +23,7 @@ func (endless) Done() <-chan struct{}                   { return nil }
 func (endless) Err() error                              { return nil }
 
 // detached has the values of a context, and not its end: the task lives on when the
-// request is over. It is context.WithoutCancel, as a part of the attempt.
+// request is over.
 type detached struct {
 	endless
 	of context.Context
@@ -65,7 +65,7 @@ func (a *attempt) limit(d time.Duration) {
 
 // within has the attempt begin and end with ctx, for what is no execution of the function.
 func (a *attempt) within(ctx context.Context) {
-	a.base.of, a.values = ctx, ctx
+	a.values = ctx
 	a.ends.Store(&cancellation{ctx: ctx})
 }
 

@@ -14,9 +14,7 @@ import (
 var errCause = errors.New("cause")
 
 func attemptWith(values context.Context) *attempt {
-	a := &attempt{task: &task{}}
-	a.base.of, a.values = values, values
-	return a
+	return &attempt{task: &task{}, values: values}
 }
 
 // TestAttemptContext: it behaves as those of package context do, whatever is asked first.

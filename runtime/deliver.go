@@ -88,7 +88,7 @@ func (a *attempt) open() {
 	if p != nil {
 		t.rt.telemetryFailed(a, "extracting the trace context", p)
 	}
-	a.base.of = t.ctx
+	a.values = t.ctx
 	var err error
 	if p := panics.Try(func() { t.args, err = t.def.decode(t.in.delivery.Args) }); p != nil {
 		err = p
@@ -230,7 +230,7 @@ func (a *attempt) report(f fate) {
 		}
 		o.Action, o.Delay = durable.Retry, a.verdict.delay
 	}
-	if a.failure != nil {
+	if a.failed() {
 		o.Verdict = a.verdict.action.String()
 		err := within(context.WithoutCancel(a), 0, func(context.Context) error {
 			o.Error, o.State = a.failure.Message(), a.memory() // the errors' methods are user code

@@ -17,7 +17,7 @@ func (a *attempt) diagnose() *Failure {
 	shown := a.text()
 	f := &a.diagnosis
 	*f = Failure{
-		ID: shown.id, Err: a.err, Attempt: a.number, MaxAttempts: a.set.attempts, Elapsed: a.took,
+		ID: shown.id, Err: a.err, Attempt: a.number(), MaxAttempts: a.set.attempts, Elapsed: a.took,
 		SpanContext: a.span.SpanContext(), Span: a.span, info: a.infoAs(shown.id), cause: ended, task: a.task,
 		shown: shown.args.String(), message: errs.Text(a.err),
 	}
@@ -28,7 +28,7 @@ func (a *attempt) diagnose() *Failure {
 	f.Stack = stackOf(a.err)
 	f.TraceURL = a.rt.traceURL(f.SpanContext)
 	a.remember(FailedAttempt{
-		Attempt: a.number, Start: a.start(), Elapsed: f.Elapsed, Err: f.Err,
+		Attempt: a.number(), Start: a.start(), Elapsed: f.Elapsed, Err: f.Err,
 		Kind: f.Kind, ErrorType: f.ErrorType, SpanContext: f.SpanContext, message: f.message,
 	})
 	f.History = a.failures()

@@ -66,7 +66,7 @@ func (t *task) emit(ctx context.Context, attempt int, level slog.Level, event, m
 }
 
 func (a *attempt) emit(level slog.Level, event, msg string, attrs ...slog.Attr) {
-	a.task.emitEnd(a, completion{}, a.number, level, event, msg, attrs...)
+	a.task.emitEnd(a, completion{}, a.number(), level, event, msg, attrs...)
 }
 
 // completion is what a record says of how an attempt ended. The zero completion says nothing.

@@ -29,24 +29,21 @@ import (
 // function gets, see context.go: the task's values, the span, and cancellation.
 type attempt struct {
 	*task
-	number   int // of this attempt, 1 for the first
+	nth      int32 // see number
 	stage    stage
 	exported bool // its span goes to the provider's processors
 	told     bool // the span has the attributes that only a reader needs
 	counted  bool // its start is in the metrics
 
-	base   detached                     // the task's values
-	values context.Context              // and what starting the span added to them
+	values context.Context              // the task's, and what starting the span added to them
 	ends   atomic.Pointer[cancellation] // nil: nobody has asked for it
 
-	span   sdktrace.ReadWriteSpan
-	local  otelx.Local   // is span where that is not the SDK's; has the start in any case
-	queued time.Duration // from ready to started
-	took   time.Duration // until the function returned
+	span  sdktrace.ReadWriteSpan
+	local otelx.Local   // is span where that is not the SDK's; has the start in any case
+	took  time.Duration // until the function returned
 
 	err       error
-	failure   *Failure // nil after a success
-	*judgment          // nil until it has failed
+	*judgment // nil until it has failed
 }
 
 // stage is how far an attempt has come.
@@ -61,8 +58,8 @@ const (
 	concluded
 )
 
-func newAttempt(t *task, number int) *attempt {
-	a := &attempt{task: t, number: number}
+func newAttempt(t *task, nth int32) *attempt {
+	a := &attempt{task: t, nth: nth}
 	a.local.StartAt(time.Now())
 	return a
 }
@@ -70,6 +67,22 @@ func newAttempt(t *task, number int) *attempt {
 // start and end are those of the function.
 func (a *attempt) start() time.Time { return a.local.StartTime() }
 func (a *attempt) end() time.Time   { return a.start().Add(a.took) }
+
+// failed tells whether there is a failure.
+func (a *attempt) failed() bool { return a.judgment != nil && a.failure != nil }
+
+// number is that of the attempt, 1 for the first.
+func (a *attempt) number() int { return int(a.nth) }
+
+// queued is how long the task was ready before the attempt started. It can be asked until
+// the attempt is over.
+func (a *attempt) queued() time.Duration {
+	d := time.Duration(a.rt.queue.when(a.start()) - a.readyAt)
+	if a.in != nil {
+		d += a.in.waited
+	}
+	return d
+}
 
 // run carries out the attempt that w's task is ready for.
 func (rt *Runtime) run(w *worker) {
@@ -79,17 +92,16 @@ func (rt *Runtime) run(w *worker) {
 		w.freed = 0
 		return
 	}
-	a := newAttempt(t, int(t.attempt.Add(1)))
-	a.base.of = t.ctx
-	a.values = &a.base
+	a := newAttempt(t, t.attempt.Add(1))
+	a.values = t.ctx
 	w.now = a
-	if a.number == 1 {
+	if a.nth == 1 {
 		rt.budget.attempted(rt.queue.when(a.start()))
 	}
 	a.begin()
 	a.call()
 	rt.conclude(w)
-	if w.freed = 0; a.failure == nil { // what came after a success took no time
+	if w.freed = 0; !a.failed() { // what came after a success took no time
 		w.freed = rt.queue.when(a.end())
 	}
 }
@@ -126,10 +138,9 @@ func (rt *Runtime) conclude(w *worker) {
 
 // begin makes the attempt's context and span.
 func (a *attempt) begin() {
-	a.queued = time.Duration(a.rt.queue.when(a.start()) - a.readyAt)
 	if a.in != nil {
 		a.open()
-		a.queued, a.err = a.queued+a.in.waited, a.in.broken
+		a.err = a.in.broken
 	}
 	if a.set.timeout > 0 {
 		a.limit(a.set.timeout)
@@ -147,8 +158,14 @@ func (a *attempt) begin() {
 // startSpan starts a span. Should the provider's processors or sampler panic, the attempt
 // goes on with a span that is recorded here only.
 func (a *attempt) startSpan(of *otelx.Template) {
-	ctx := a.values
-	if p := panics.Try(func() { a.values, a.span, a.exported = of.StartIn(ctx, &a.local) }); p != nil {
+	p := panics.Try(func() {
+		var own bool
+		if a.span, a.exported, own = of.StartOwn(a, &a.local); !own {
+			// Not of a: what a tracer returns leads to what it was given, and a to that.
+			a.values, a.span, a.exported = of.StartIn(&detached{of: a.values}, &a.local)
+		}
+	})
+	if p != nil {
 		a.startAlone(of)
 		a.rt.telemetryFailed(a, "starting the span", p)
 	}
@@ -276,7 +293,7 @@ func (a *attempt) judgeAgain() {
 	a.release()
 	if a.err != nil && !a.decided {
 		a.failure = &Failure{
-			ID: a.ID(), Err: errGoexit, Kind: KindPanic, ErrorType: string(KindPanic), Attempt: a.number,
+			ID: a.ID(), Err: errGoexit, Kind: KindPanic, ErrorType: string(KindPanic), Attempt: a.number(),
 			SpanContext: a.span.SpanContext(), Span: a.span, info: a.info(), task: a.task,
 		}
 		a.err = errGoexit // the other's methods must not be called again

@@ -58,11 +58,11 @@ func (t *task) remember(f FailedAttempt) {
 // remembered already.
 func (a *attempt) forget() {
 	p := a.remembered()
-	if n := len(p.failed); n > 0 && p.failed[n-1].Attempt == a.number {
+	if n := len(p.failed); n > 0 && p.failed[n-1].Attempt == a.number() {
 		p.failed = p.failed[:n-1]
 	}
 	a.remember(FailedAttempt{
-		Attempt: a.number, Start: a.start(), Elapsed: a.took, Err: a.err,
+		Attempt: a.number(), Start: a.start(), Elapsed: a.took, Err: a.err,
 		Kind: a.failure.Kind, ErrorType: a.failure.ErrorType, SpanContext: a.failure.SpanContext,
 	})
 }

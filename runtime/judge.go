@@ -12,7 +12,8 @@ import (
 
 // judgment is what is decided about an attempt that failed.
 type judgment struct {
-	diagnosis  Failure // the attempt's failure, until more is known
+	failure    *Failure // nil until the error was looked at
+	diagnosis  Failure  // the attempt's failure, until more is known
 	verdict    Verdict
 	by         *entry     // the handler that gave it
 	work       []work     // that handlers added

@@ -45,14 +45,14 @@ func (rt *Runtime) rejected(ctx context.Context, t *task, err error) {
 // started records that an attempt began.
 func (a *attempt) started() {
 	a.countStart()
-	a.emit(slog.LevelDebug, taskconv.EventStarted, "task started", millis(taskconv.LogQueueDelayMS, a.queued))
+	a.emit(slog.LevelDebug, taskconv.EventStarted, "task started", millis(taskconv.LogQueueDelayMS, a.queued()))
 	a.task.begin()
 }
 
 func (a *attempt) countStart() {
 	a.counted = true
-	a.stats.queued.observe(a.queued)
-	a.rt.measure(func(m *meters) { m.QueueDuration.Record(a, a.queued.Seconds(), a.waited...) })
+	a.stats.queued.observe(a.queued())
+	a.rt.measure(func(m *meters) { m.QueueDuration.Record(a, a.queued().Seconds(), a.waited...) })
 }
 
 // measure records how the attempt ended.
@@ -72,7 +72,7 @@ func (a *attempt) measure() {
 }
 
 func (a *attempt) logSucceeded() {
-	a.emitEnd(a, completion{a.end(), taskconv.OutcomeOK, a.took, a.queued}, a.number,
+	a.emitEnd(a, completion{a.end(), taskconv.OutcomeOK, a.took, a.queued()}, a.number(),
 		slog.LevelInfo, taskconv.EventSucceeded, "task succeeded")
 }
 
@@ -112,7 +112,7 @@ func (a *attempt) emitFailure(level slog.Level, event, msg string, more ...slog.
 
 func (a *attempt) emitFailureAs(outcome string, level slog.Level, event, msg string, more ...slog.Attr) {
 	var space [12]slog.Attr // on the stack
-	a.emitEnd(a, completion{outcome: outcome, took: a.failure.Elapsed, queued: a.queued}, a.number,
+	a.emitEnd(a, completion{outcome: outcome, took: a.failure.Elapsed, queued: a.queued()}, a.number(),
 		level, event, msg, append(a.appendFailure(space[:0]), more...)...)
 }
 

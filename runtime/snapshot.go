@@ -29,7 +29,7 @@ func TaskOf(ctx context.Context) (TaskInfo, bool) {
 		return TaskInfo{}, false
 	}
 	info := a.info()
-	info.Attempt = a.number
+	info.Attempt = a.number()
 	return info, true
 }
 

@@ -16,7 +16,7 @@ import (
 // TaskName, TaskID and TaskAttempt identify the attempt to log handlers.
 func (a *attempt) TaskName() string { return a.name }
 func (a *attempt) TaskID() string   { return a.ID() }
-func (a *attempt) TaskAttempt() int { return a.number }
+func (a *attempt) TaskAttempt() int { return a.number() }
 
 // conclusion is what came of an attempt, as its span tells it.
 type conclusion struct{ outcome, errorType string }
@@ -41,18 +41,27 @@ func (a *attempt) tell(c conclusion) {
 		return
 	}
 	a.told = true
-	if a.set.relation != None {
-		a.addLink(trace.SpanContextFromContext(&a.base))
+	if a.isLocal() { // which leaves them on the stack
+		var space [8]attribute.KeyValue
+		a.local.Tell(a.origin(true), c.append(a.details(space[:0])))
+	} else {
+		a.addLink(a.origin(false))
+		a.span.SetAttributes(c.append(a.details(make([]attribute.KeyValue, 0, 8)))...)
 	}
 	if a.past != nil {
 		a.addLink(a.past.span)
 	}
-	if a.isLocal() { // which leaves them on the stack
-		var space [8]attribute.KeyValue
-		a.local.SetAttributes(c.append(a.details(space[:0]))...)
-		return
+}
+
+// origin is the span that the task was scheduled in, if the attempt's is to be linked to it.
+func (a *attempt) origin(local bool) trace.SpanContext {
+	switch {
+	case a.set.relation == None:
+		return trace.SpanContext{}
+	case local:
+		return a.local.Origin()
 	}
-	a.span.SetAttributes(c.append(a.details(make([]attribute.KeyValue, 0, 8)))...)
+	return trace.SpanContextFromContext(a.ctx)
 }
 
 // isLocal tells that the span is the attempt's own part.
@@ -64,8 +73,8 @@ func (a *attempt) details(kvs []attribute.KeyValue) []attribute.KeyValue {
 	kvs = append(
 		kvs,
 		attribute.String(taskconv.TaskID, shown.id),
-		attribute.Int(taskconv.TaskAttempt, a.number),
-		attribute.Float64(taskconv.TaskQueueDelay, a.queued.Seconds()),
+		attribute.Int(taskconv.TaskAttempt, a.number()),
+		attribute.Float64(taskconv.TaskQueueDelay, a.queued().Seconds()),
 	)
 	if !shown.args.IsZero() {
 		kvs = append(kvs, attribute.String(taskconv.TaskArgs, shown.args.String()))
@@ -174,15 +183,15 @@ func (a *attempt) finishSpan() {
 
 func (a *attempt) endSpan() {
 	switch {
-	case a.failure == nil && a.isLocal():
+	case !a.failed() && a.isLocal():
 		a.local.EndAt(a.end())
 		return
-	case a.failure == nil && !a.set.foreign:
+	case !a.failed() && !a.set.foreign:
 		a.span.End() // nothing happened since
 		return
 	}
 	// Only a span that is exported has a provider whose processors may ask FailureOf.
-	if a.failure != nil && a.exported {
+	if a.failed() && a.exported {
 		ending.begin(a.failure)
 		defer ending.end(a.failure)
 	}
@@ -192,7 +201,7 @@ func (a *attempt) endSpan() {
 // readOnly is the span as OnEnd gets it: it answers FailureOf, but nothing can be
 // decided any more.
 func (a *attempt) readOnly() sdktrace.ReadOnlySpan {
-	if a.failure == nil {
+	if !a.failed() {
 		return a.span
 	}
 	return &failedSpan{a.span, a.failure}

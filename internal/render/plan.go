@@ -20,6 +20,7 @@ type field struct {
 	key    string // quoted, with its colon
 	index  []int
 	masked bool
+	basic  bool   // its type has nothing but its kind to go by
 	name   string // what dominance is decided on
 	tagged bool   // the name is from a json tag
 }
@@ -121,6 +122,7 @@ func (r *Renderer) field(sf reflect.StructField) (f field, embedded reflect.Type
 			}
 		}
 	}
+	f.basic = sf.Type == basic[sf.Type.Kind()]
 	f.key = string(appendQuoted(nil, clip(f.name), 8*maxKey)) + ":"
 	return f, nil, sf.IsExported()
 }

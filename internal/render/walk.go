@@ -120,11 +120,15 @@ func (w *walker) structure(v reflect.Value, info *typeInfo, depth int) {
 			missing = len(info.fields) - i
 			break
 		}
-		if f.masked {
+		switch {
+		case f.masked:
 			w.raw(`"` + Redacted + `"`)
-			continue
+		case f.basic && w.steps > 0: // the short way of value
+			w.steps--
+			w.byKind(fv, nil, depth+1)
+		default:
+			w.value(fv, depth+1)
 		}
-		w.value(fv, depth+1)
 	}
 	w.end('}', missing)
 }
