@@ -58,7 +58,10 @@ func NewTracerProvider(c ProviderConfig) *TracerProvider {
 		opts = append(opts, sdktrace.WithSpanProcessor(p))
 	}
 	p := &TracerProvider{TracerProvider: sdktrace.NewTracerProvider(append(opts, shared...)...)}
-	p.own = &own{sampler: c.Sampler, ids: c.IDGenerator, resource: endedSpan(shared...).Resource(), unfit: !plain()}
+	p.own = &own{
+		sampler: c.Sampler, follows: followsParents(c.Sampler),
+		ids: c.IDGenerator, resource: endedSpan(shared...).Resource(), unfit: !plain(),
+	}
 	p.own.nowhere.provider = p
 	processors := slices.Clone(c.Processors) // the caller may go on with the slice
 	p.own.processors.Store(&processors)
@@ -81,6 +84,16 @@ func plain() bool {
 		AttributePerEventCountLimit: limit,
 		AttributePerLinkCountLimit:  limit,
 	}
+}
+
+// followsParents tells whether s does with every span that has a parent as was done with
+// that, as sdktrace.ParentBased does by default: then it need not be asked, which takes
+// longer than all else at the start of a span. It is known by its type and description.
+func followsParents(s sdktrace.Sampler) bool {
+	root := sdktrace.AlwaysSample()
+	like := sdktrace.ParentBased(root)
+	_, others, ok := strings.Cut(like.Description(), root.Description())
+	return ok && reflect.TypeOf(s) == reflect.TypeOf(like) && strings.HasSuffix(s.Description(), others)
 }
 
 // Tracer returns the SDK's tracer, whose provider Templates know.
@@ -129,6 +142,7 @@ type tracer struct {
 // own is the part of a provider that makes local spans and exports them.
 type own struct {
 	sampler    sdktrace.Sampler
+	follows    bool                 // it decides on spans without a parent only
 	ids        sdktrace.IDGenerator // nil: random
 	resource   *resource.Resource
 	unfit      bool // the SDK has to make them
@@ -179,9 +193,15 @@ func (o *own) start(of context.Context, s *Local) (exported bool) {
 		ctx = trace.ContextWithSpanContext(ctx, parent)
 	}
 	o.identify(ctx, &id)
-	result := o.sampler.ShouldSample(sdktrace.SamplingParameters{
-		ParentContext: ctx, TraceID: id.TraceID, Name: t.name, Kind: t.kind, Attributes: t.attrs,
-	})
+	result := sdktrace.SamplingResult{Tracestate: parent.TraceState()}
+	switch {
+	case !o.follows || !parent.IsValid():
+		result = o.sampler.ShouldSample(sdktrace.SamplingParameters{
+			ParentContext: ctx, TraceID: id.TraceID, Name: t.name, Kind: t.kind, Attributes: t.attrs,
+		})
+	case parent.IsSampled():
+		result.Decision = sdktrace.RecordAndSample
+	}
 	id.TraceState, id.TraceFlags = result.Tracestate, parent.TraceFlags()&^trace.FlagsSampled
 	if result.Decision == sdktrace.RecordAndSample {
 		id.TraceFlags |= trace.FlagsSampled

@@ -3,6 +3,7 @@ package otelx_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"runtime"
 	exectrace "runtime/trace"
 	"slices"
@@ -368,5 +369,48 @@ func TestProviderConcurrentEnd(t *testing.T) {
 	}
 	if len(ids) != spans {
 		t.Errorf("%d ids", len(ids))
+	}
+}
+
+// TestFollowingSampler: a sampler that does as the parent's did is not asked about it, and
+// what it would have said is what happens; all others are asked.
+func TestFollowingSampler(t *testing.T) {
+	state, err := trace.ParseTraceState("vendor=x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ratio := sdktrace.TraceIDRatioBased(0.5)
+	for name, sampler := range map[string]sdktrace.Sampler{
+		"always":        sdktrace.AlwaysSample(),
+		"never":         sdktrace.NeverSample(),
+		"parent":        sdktrace.ParentBased(sdktrace.AlwaysSample()),
+		"parent, never": sdktrace.ParentBased(sdktrace.NeverSample()),
+		"parent, ratio": sdktrace.ParentBased(ratio),
+		"nested":        sdktrace.ParentBased(sdktrace.ParentBased(ratio), sdktrace.WithRemoteParentSampled(sdktrace.NeverSample())),
+		"remote off":    sdktrace.ParentBased(sdktrace.AlwaysSample(), sdktrace.WithRemoteParentSampled(sdktrace.NeverSample())),
+		"local on":      sdktrace.ParentBased(sdktrace.NeverSample(), sdktrace.WithLocalParentNotSampled(sdktrace.AlwaysSample())),
+		"recording":     sdktrace.AlwaysRecord(sdktrace.ParentBased(sdktrace.NeverSample())),
+	} {
+		for _, flags := range []trace.TraceFlags{0, trace.FlagsSampled} {
+			for _, remote := range []bool{false, true} {
+				parent := trace.NewSpanContext(trace.SpanContextConfig{
+					TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}, TraceFlags: flags, TraceState: state, Remote: remote,
+				})
+				ctx := trace.ContextWithSpanContext(t.Context(), parent)
+				var got [2]string
+				for i, tp := range []trace.TracerProvider{
+					sdktrace.NewTracerProvider(sdktrace.WithSampler(sampler)),
+					otelx.NewTracerProvider(otelx.ProviderConfig{Sampler: sampler}),
+				} {
+					template := otelx.NewTemplate(otelx.TemplateConfig{Tracer: tracerOf(tp), Name: "it"})
+					_, span, exported := template.Start(ctx)
+					sc := span.SpanContext()
+					got[i] = fmt.Sprint(exported, sc.TraceID(), sc.TraceFlags(), sc.TraceState())
+				}
+				if got[0] != got[1] {
+					t.Errorf("%s, flags %v, remote %v: %s, and not %s", name, flags, remote, got[1], got[0])
+				}
+			}
+		}
 	}
 }

@@ -229,7 +229,6 @@ func (rt *Runtime) settle(t *task, f fate, err error) {
 	if f == canceled && rt.queue.isClosed() {
 		rt.leave(t, StateCanceled)
 	}
-	t.begin()
 	rt.queue.settle(t, f, err)
 }
 

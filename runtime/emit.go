@@ -86,10 +86,10 @@ func (t *task) emitEnd(ctx context.Context, e completion, attempt int, level slo
 			e.at = time.Now()
 		}
 		r := records.Get().(*tasklog.Record)
-		*r = tasklog.Record{
-			Time: e.at, Level: level, Message: msg, Event: event, Span: trace.SpanContextFromContext(ctx), ID: t.id,
-			Attempt: attempt, Outcome: e.outcome, Took: e.took, Queued: e.queued, Attrs: append(r.Attrs[:0], attrs...),
-		}
+		r.Time, r.Level, r.Message, r.Event = e.at, level, msg, event
+		r.Span, r.ID, r.Attempt = trace.SpanContextFromContext(ctx), t.id, attempt
+		r.Outcome, r.Took, r.Queued = e.outcome, e.took, e.queued
+		r.Attrs = append(r.Attrs[:0], attrs...)
 		for _, kv := range t.set.attrs {
 			r.Attrs = append(r.Attrs, logAttr(kv))
 		}
@@ -97,6 +97,7 @@ func (t *task) emitEnd(ctx context.Context, e completion, attempt int, level slo
 			_ = t.log.Handle(ctx, t.slogRecord(r))
 		}
 		clear(r.Attrs)
+		r.Shown, r.Args, r.Render = render.JSON{}, nil, nil
 		records.Put(r)
 	})
 	if p != nil { // the logger is broken: a metric is all that is left
@@ -118,7 +119,6 @@ func (t *task) emitShort(ctx context.Context, r *tasklog.Record) (handled bool) 
 		r.Shown = t.text().args
 	}
 	handled, _ = t.short.HandleTask(ctx, r)
-	r.Args = nil
 	return handled
 }
 

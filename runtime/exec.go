@@ -145,13 +145,13 @@ func (a *attempt) begin() {
 	if a.set.timeout > 0 {
 		a.limit(a.set.timeout)
 	}
-	if cause := a.arm(a); cause != nil {
-		a.cancelWith(cause)
-		a.err = cause
-	}
 	a.startSpan(a.plan.span)
 	a.introduce()
 	a.started()
+	if cause := a.enter(a); cause != nil {
+		a.cancelWith(cause)
+		a.err = cause
+	}
 	a.stage = calling
 }
 
@@ -282,7 +282,7 @@ func (a *attempt) beginAgain() {
 	if !a.counted {
 		a.countStart()
 	}
-	a.task.begin()
+	_ = a.enter(a)
 	a.err = errGoexit
 }
 

@@ -46,7 +46,6 @@ func (rt *Runtime) rejected(ctx context.Context, t *task, err error) {
 func (a *attempt) started() {
 	a.countStart()
 	a.emit(slog.LevelDebug, taskconv.EventStarted, "task started", millis(taskconv.LogQueueDelayMS, a.queued()))
-	a.task.begin()
 }
 
 func (a *attempt) countStart() {

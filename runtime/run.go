@@ -146,15 +146,33 @@ func (c cancelFunc) cancelWith(cause error) { c(cause) }
 // that. It is called at the end of a task that never starts, too.
 func (t *task) begin() {
 	t.mu.Lock()
-	first := !t.begun
-	t.begun = true
-	if first && t.rare != nil && t.rare.started != nil {
-		close(t.rare.started)
-	}
+	first := t.beginLocked()
 	t.mu.Unlock()
 	if first && t.req != nil {
 		t.req.begun(t)
 	}
+}
+
+// beginLocked reports whether the task had not begun.
+func (t *task) beginLocked() (first bool) {
+	first, t.begun = !t.begun, true
+	if first && t.rare != nil && t.rare.started != nil {
+		close(t.rare.started)
+	}
+	return first
+}
+
+// enter is arm and begin in one.
+func (t *task) enter(c canceler) (cause error) {
+	t.mu.Lock()
+	t.stops = c
+	cause = t.causeLocked()
+	first := t.beginLocked()
+	t.mu.Unlock()
+	if first && t.req != nil {
+		t.req.begun(t)
+	}
+	return cause
 }
 
 // publish makes the end of the task known. The queue calls it under its lock.
