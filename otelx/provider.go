@@ -184,18 +184,22 @@ func (o *own) clear() {
 }
 
 // start begins s as the SDK's tracer begins a span. It reports whether s is exported: as
-// with the SDK, a sampler may have a span recorded that is not sampled.
-func (o *own) start(of context.Context, s *Local) (exported bool) {
+// with the SDK, a sampler may have a span recorded that is not sampled. of returns the
+// context that it was started with.
+func (o *own) start(of func() context.Context, s *Local) (exported bool) {
 	t, parent := s.template, s.Parent()
 	id := trace.SpanContextConfig{TraceID: parent.TraceID()}
-	ctx := of
-	if t.newRoot {
-		ctx = trace.ContextWithSpanContext(ctx, parent)
+	following := o.follows && parent.IsValid()
+	var ctx context.Context
+	if !following || o.ids != nil {
+		if ctx = of(); t.newRoot {
+			ctx = trace.ContextWithSpanContext(ctx, parent)
+		}
 	}
 	o.identify(ctx, &id)
 	result := sdktrace.SamplingResult{Tracestate: parent.TraceState()}
 	switch {
-	case !o.follows || !parent.IsValid():
+	case !following:
 		result = o.sampler.ShouldSample(sdktrace.SamplingParameters{
 			ParentContext: ctx, TraceID: id.TraceID, Name: t.name, Kind: t.kind, Attributes: t.attrs,
 		})
@@ -216,8 +220,11 @@ func (o *own) start(of context.Context, s *Local) (exported bool) {
 		s.written.put(result.Attributes)
 		s.written.put(t.attrs)
 	}
-	for _, p := range *o.processors.Load() {
-		p.OnStart(of, s)
+	if ps := *o.processors.Load(); len(ps) > 0 {
+		ctx := of()
+		for _, p := range ps {
+			p.OnStart(ctx, s)
+		}
 	}
 	return true
 }

@@ -33,6 +33,8 @@ type rest struct {
 	events  []sdktrace.Event
 	status  sdktrace.Status
 	dropped dropped
+
+	event [1]sdktrace.Event // space for the one that a failure has
 }
 
 // dropped counts what the limits of a span left no room for.
@@ -50,6 +52,7 @@ func (t *Template) blank() *snapshot {
 func (w *snapshot) more() *rest {
 	if w.rest == nil {
 		w.rest = new(rest)
+		w.rest.events = w.rest.event[:0]
 	}
 	return w.rest
 }

@@ -1,6 +1,7 @@
 package otelx_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,7 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	"go.opentelemetry.io/otel/trace/noop"
 
 	"github.com/postlude/postlude/otelx"
 )
@@ -292,4 +294,51 @@ func readAll(s sdktrace.ReadWriteSpan) {
 	_ = fmt.Sprint(s.Name(), s.SpanContext(), s.Parent(), s.SpanKind(), s.StartTime(), s.EndTime(), s.Attributes(),
 		s.Links(), s.Events(), s.Status(), s.InstrumentationScope(), s.Resource(), s.DroppedAttributes(),
 		s.DroppedEvents(), s.DroppedLinks(), s.ChildSpanCount(), s.IsRecording(), s.TracerProvider() != nil)
+}
+
+// TestTell: it does what AddLink and SetAttributes do, whatever is there already.
+func TestTell(t *testing.T) {
+	link := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{2}})
+	many := make([]attribute.KeyValue, 127)
+	for i := range many {
+		many[i] = attribute.Int(fmt.Sprint("many", i), i)
+	}
+	for name, before := range map[string][]attribute.KeyValue{
+		"nothing": nil, "others": {attribute.Int("other", 1)}, "the same": {attribute.Int("b", 1)}, "as many as fit": many,
+	} {
+		for _, link := range []trace.SpanContext{link, {}} {
+			for _, recording := range []bool{false, true} {
+				told, set := tellable(recording), tellable(recording)
+				for _, s := range []*otelx.Local{told, set} {
+					s.SetAttributes(before...)
+				}
+				kv := []attribute.KeyValue{attribute.Int("b", 2), attribute.Int("c", 3)}
+				told.Tell(link, kv)
+				set.AddLink(trace.Link{SpanContext: link})
+				set.SetAttributes(kv...)
+				clear(kv) // it is the caller's
+				compare(t, set, told)
+				if t.Failed() {
+					t.Fatalf("%s, link %v, recording %v", name, link.IsValid(), recording)
+				}
+				told.End()
+				told.Tell(link, []attribute.KeyValue{attribute.Int("late", 1)})
+				if n := len(told.Attributes()); n != len(set.Attributes()) {
+					t.Errorf("%s: %d attributes after the end", name, n)
+				}
+			}
+		}
+	}
+}
+
+// tellable is a local span, whose inner span records if it is to.
+func tellable(recording bool) *otelx.Local {
+	c := otelx.TemplateConfig{Name: "it", Attributes: []attribute.KeyValue{attribute.Int("a", 1)}}
+	if c.Tracer = noop.NewTracerProvider().Tracer(""); recording {
+		c.Tracer = new(foreign).Tracer("")
+	}
+	span := new(otelx.Local)
+	span.StartAt(time.Unix(1, 0))
+	otelx.NewTemplate(c).StartIn(context.Background(), span)
+	return span
 }

@@ -77,7 +77,7 @@ func (t *Template) Start(ctx context.Context) (_ context.Context, span sdktrace.
 // the span: that returned is the tracer's, and may carry another. local, of which StartAt has
 // been called, is used if the span is not the SDK's, and is not touched otherwise.
 func (t *Template) StartIn(ctx context.Context, local *Local) (_ context.Context, span sdktrace.ReadWriteSpan, exported bool) {
-	if span, exported, ok := t.StartOwn(ctx, local); ok {
+	if span, exported, ok := t.StartOwn(trace.SpanFromContext(ctx), func() context.Context { return ctx }, local); ok {
 		return ctx, span, exported
 	}
 	parent := ctx
@@ -90,12 +90,14 @@ func (t *Template) StartIn(ctx context.Context, local *Local) (_ context.Context
 }
 
 // StartOwn is StartIn for a span that a TracerProvider of this package makes itself: there is
-// no context of the tracer's then. ok is false, and nothing has happened, if it does not.
-func (t *Template) StartOwn(ctx context.Context, local *Local) (span sdktrace.ReadWriteSpan, exported, ok bool) {
+// no context of the tracer's then. origin is the span of the context, and ctx returns that,
+// if sampler or processors are to see it. ok is false, and nothing has happened, if another
+// provider makes the span.
+func (t *Template) StartOwn(origin trace.Span, ctx func() context.Context, local *Local) (span sdktrace.ReadWriteSpan, exported, ok bool) {
 	if !t.own.makes() {
 		return nil, false, false
 	}
-	local.sdkSpan, local.template, local.origin = ended, t, trace.SpanFromContext(ctx)
+	local.sdkSpan, local.template, local.origin = ended, t, origin
 	return local, t.own.start(ctx, local), true
 }
 

@@ -23,7 +23,8 @@ func (endless) Done() <-chan struct{}                   { return nil }
 func (endless) Err() error                              { return nil }
 
 // detached has the values of a context, and not its end: the task lives on when the
-// request is over.
+// request is over. It is what samplers, processors and tracers get, which may keep it, and
+// lead from it to a span: the attempt, which changes meanwhile, leads to that.
 type detached struct {
 	endless
 	of context.Context
@@ -62,6 +63,8 @@ func (a *attempt) limit(d time.Duration) {
 	timed, stop := context.WithTimeoutCause(ctx, d, errTimeout)
 	a.ends.Store(&cancellation{timed, func(cause error) { cancel(cause); stop() }})
 }
+
+func (a *attempt) detached() context.Context { return &detached{of: a.values} }
 
 // within has the attempt begin and end with ctx, for what is no execution of the function.
 func (a *attempt) within(ctx context.Context) {

@@ -160,9 +160,8 @@ func (a *attempt) begin() {
 func (a *attempt) startSpan(of *otelx.Template) {
 	p := panics.Try(func() {
 		var own bool
-		if a.span, a.exported, own = of.StartOwn(a, &a.local); !own {
-			// Not of a: what a tracer returns leads to what it was given, and a to that.
-			a.values, a.span, a.exported = of.StartIn(&detached{of: a.values}, &a.local)
+		if a.span, a.exported, own = of.StartOwn(trace.SpanFromContext(a.values), a.detached, &a.local); !own {
+			a.values, a.span, a.exported = of.StartIn(a.detached(), &a.local)
 		}
 	})
 	if p != nil {
