@@ -52,7 +52,7 @@ func main() {
 	flag.StringVar(&o.out, "o", "", "file for the report; default "+reportFile+", if it is a full one")
 	flag.StringVar(&o.profiles, "profile", "", "folder for profiles of each measurement")
 	flag.StringVar(&o.resume, "resume", "", "file that keeps what was measured: a run goes on where the last one that had it ended")
-	flag.DurationVar(&o.limit, "limit", 10*time.Minute, "time after which no measurement is begun; the later rounds lack some then")
+	flag.DurationVar(&o.limit, "limit", 15*time.Minute, "time after which no measurement is begun; the later rounds lack some then")
 	flag.BoolVar(&o.quick, "quick", false, "measure little of everything: whether it works, not how fast")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

@@ -12,7 +12,7 @@ type scale struct {
 }
 
 var (
-	full  = scale{rounds: 5, tasks: 30_000, most: 1_000_000, paced: 1500 * time.Millisecond, httpRequests: 20_000}
+	full  = scale{rounds: 5, tasks: 100_000, most: 1_000_000, paced: 1500 * time.Millisecond, httpRequests: 20_000}
 	quick = scale{rounds: 1, tasks: 1000, most: 1000, paced: 50 * time.Millisecond, httpRequests: 640}
 )
 
