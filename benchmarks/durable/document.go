@@ -49,7 +49,8 @@ And in what:
 
 - **Insert**: jobs enqueued one by one, each in its own transaction, by goroutines that do nothing else.
 - **Work**: jobs that do nothing, all of them in the queue before the session starts; from its start until it
-  has stopped, with all outcomes stored.
+  has stopped, with all outcomes stored. River with its defaults has a fifth of the jobs: however many there are,
+  it fetches 1,000 a second.
 - **Enqueue to start**: how long after the time at which a job was to be enqueued its function is called, at a
   steady rate. The loop is open: a job that is enqueued late counts from when it should have been.
 

@@ -77,7 +77,7 @@ func (q *faulty) close() error                 { return nil }
 
 // TestFaults shows that a variant which does less than the others, or more, is found out.
 func TestFaults(t *testing.T) {
-	measurements := map[string]func(context.Context, queue) ([]float64, error){
+	measurements := map[string]func(context.Context, queue, variant) ([]float64, error){
 		"insert": inserting(2, 20), "work": working(20), "latency": lagging(100, 200*time.Millisecond),
 	}
 	for _, tc := range []struct {
@@ -98,7 +98,7 @@ func TestFaults(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 			defer cancel()
-			values, err := measurements[tc.measurement](ctx, tc.queue)
+			values, err := measurements[tc.measurement](ctx, tc.queue, postludeFull)
 			switch {
 			case tc.want == "" && err != nil, tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
 				t.Errorf("%s with lose=%t, double=%t: %v, want %q", tc.measurement, tc.queue.lose, tc.queue.double, err, tc.want)

@@ -31,8 +31,8 @@ func (m meter) per(jobs int) []float64 {
 }
 
 // inserting measures n jobs that goroutines enqueue one by one.
-func inserting(goroutines, n int) func(context.Context, queue) ([]float64, error) {
-	return func(ctx context.Context, q queue) ([]float64, error) {
+func inserting(goroutines, n int) func(context.Context, queue, variant) ([]float64, error) {
+	return func(ctx context.Context, q queue, _ variant) ([]float64, error) {
 		s, err := q.start(ctx, nil)
 		if err != nil {
 			return nil, err
@@ -77,8 +77,12 @@ func enqueueAll(ctx context.Context, s session, goroutines, first, n int) error 
 
 // working measures n jobs that are in the queue when the session starts, until
 // it has stopped, and so has stored what came of them.
-func working(n int) func(context.Context, queue) ([]float64, error) {
-	return func(ctx context.Context, q queue) ([]float64, error) {
+func working(n int) func(context.Context, queue, variant) ([]float64, error) {
+	return func(ctx context.Context, q queue, v variant) ([]float64, error) {
+		n := n
+		if v.defaults { // a thousand jobs a second, however many there are
+			n /= 5
+		}
 		if err := prefill(ctx, q, n); err != nil {
 			return nil, err
 		}
@@ -108,8 +112,8 @@ func prefill(ctx context.Context, q queue, n int) error {
 // lagging measures how long after the time at which a job was to be enqueued it starts:
 // p50 and p99 in milliseconds. The loop is open: it keeps to its times, however long
 // enqueueing takes.
-func lagging(rate int, span time.Duration) func(context.Context, queue) ([]float64, error) {
-	return func(ctx context.Context, q queue) ([]float64, error) {
+func lagging(rate int, span time.Duration) func(context.Context, queue, variant) ([]float64, error) {
+	return func(ctx context.Context, q queue, _ variant) ([]float64, error) {
 		n := int(span.Seconds() * float64(rate))
 		warm, t := newTally(warmUp(n)), newTally(n)
 		s, err := q.start(ctx, func(o order) {

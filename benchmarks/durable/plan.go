@@ -25,7 +25,7 @@ type scale struct {
 }
 
 var (
-	full  = scale{rounds: 5, inserts: 5000, jobs: 20_000, rates: []int{50, 500}, span: 10 * time.Second, patience: 3 * time.Minute}
+	full  = scale{rounds: 5, inserts: 10_000, jobs: 50_000, rates: []int{50, 500}, span: 10 * time.Second, patience: 3 * time.Minute}
 	smoke = scale{rounds: 1, inserts: 32, jobs: 200, rates: []int{50}, span: 300 * time.Millisecond, patience: time.Minute}
 )
 
@@ -34,7 +34,7 @@ type measurement struct {
 	name     string
 	figures  []figure
 	variants []variant
-	run      func(ctx context.Context, q queue) ([]float64, error)
+	run      func(ctx context.Context, q queue, v variant) ([]float64, error)
 }
 
 // figure is what is measured, and what Postlude's is to be, relative to that of raw River
@@ -124,5 +124,5 @@ func (r runner) once(ctx context.Context, b backend, m measurement, v variant) (
 	// one's to pay for.
 	runtime.GC()
 	_ = exec.Command("sync").Run() // where there is none, it is left out
-	return m.run(ctx, q)
+	return m.run(ctx, q, v)
 }
