@@ -58,7 +58,7 @@ func taskLine(h slog.Handler, l slog.Level) func() {
 	r := &tasklog.Record{
 		Time: at, Level: l, Message: "task succeeded", Event: taskconv.EventSucceeded, Attempt: 1,
 		Args: struct{ Order, To string }{"o-17", "ada@example.com"}, Render: render.New(render.Options{}),
-		Attrs: []slog.Attr{slog.String(taskconv.TaskOutcome, taskconv.OutcomeOK), slog.Duration(taskconv.LogDurationMS, 12345*time.Microsecond)},
+		Outcome: taskconv.OutcomeOK, Took: 12345 * time.Microsecond, Queued: 67 * time.Microsecond,
 	}
 	return func() { _, _ = short.HandleTask(context.Background(), r) }
 }

@@ -33,6 +33,7 @@ func viaSlog(r *tasklog.Record) slog.Record {
 	if r.Render != nil {
 		out.AddAttrs(slog.Any(taskconv.TaskArgs, r.Render.JSON(r.Args)))
 	}
+	out.AddAttrs(r.AppendEnd(nil)...)
 	for _, a := range r.Attrs {
 		if a.Value.Kind() == slog.KindDuration {
 			a.Value = slog.Float64Value(tasklog.Milliseconds(a.Value.Duration()))
@@ -59,6 +60,7 @@ func FuzzShortWay(f *testing.F) {
 			},
 		}
 		if b {
+			r.Outcome, r.Took, r.Queued = value, time.Duration(ns), time.Duration(i)
 			r.Span = trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1}, SpanID: trace.SpanID{byte(attempt) | 1}})
 		}
 		var short, long bytes.Buffer

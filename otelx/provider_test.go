@@ -372,6 +372,13 @@ func TestProviderConcurrentEnd(t *testing.T) {
 	}
 }
 
+// dropper has the description of the sampler that it embeds.
+type dropper struct{ sdktrace.Sampler }
+
+func (dropper) ShouldSample(sdktrace.SamplingParameters) sdktrace.SamplingResult {
+	return sdktrace.SamplingResult{Decision: sdktrace.Drop}
+}
+
 // TestFollowingSampler: a sampler that does as the parent's did is not asked about it, and
 // what it would have said is what happens; all others are asked.
 func TestFollowingSampler(t *testing.T) {
@@ -388,6 +395,7 @@ func TestFollowingSampler(t *testing.T) {
 		"parent, ratio": sdktrace.ParentBased(ratio),
 		"nested":        sdktrace.ParentBased(sdktrace.ParentBased(ratio), sdktrace.WithRemoteParentSampled(sdktrace.NeverSample())),
 		"remote off":    sdktrace.ParentBased(sdktrace.AlwaysSample(), sdktrace.WithRemoteParentSampled(sdktrace.NeverSample())),
+		"embedding":     sdktrace.ParentBased(sdktrace.AlwaysSample(), sdktrace.WithRemoteParentSampled(dropper{sdktrace.AlwaysSample()})),
 		"local on":      sdktrace.ParentBased(sdktrace.NeverSample(), sdktrace.WithLocalParentNotSampled(sdktrace.AlwaysSample())),
 		"recording":     sdktrace.AlwaysRecord(sdktrace.ParentBased(sdktrace.NeverSample())),
 	} {

@@ -148,8 +148,8 @@ func (s *Local) IsRecording() bool {
 }
 
 // Tell is AddLink, unless the link is invalid, and SetAttributes in one. All attributes must
-// be valid, and their keys others than the template's: where nothing else has set some,
-// there is nothing to be searched for.
+// be valid, and their keys differ from each other and from the template's: where nothing else
+// has set some, there is nothing to be searched for.
 func (s *Local) Tell(link trace.SpanContext, kv []attribute.KeyValue) {
 	s.record(func(w *snapshot) {
 		if link.IsValid() {
@@ -162,7 +162,9 @@ func (s *Local) Tell(link trace.SpanContext, kv []attribute.KeyValue) {
 		}
 	})
 	if s.inner.IsRecording() {
-		s.inner.AddLink(trace.Link{SpanContext: link})
+		if link.IsValid() {
+			s.inner.AddLink(trace.Link{SpanContext: link})
+		}
 		s.inner.SetAttributes(slices.Clone(kv)...)
 	}
 }

@@ -308,16 +308,22 @@ func TestTell(t *testing.T) {
 	} {
 		for _, link := range []trace.SpanContext{link, {}} {
 			for _, recording := range []bool{false, true} {
-				told, set := tellable(recording), tellable(recording)
+				told, toldInner := tellable(recording)
+				set, setInner := tellable(recording)
 				for _, s := range []*otelx.Local{told, set} {
 					s.SetAttributes(before...)
 				}
 				kv := []attribute.KeyValue{attribute.Int("b", 2), attribute.Int("c", 3)}
 				told.Tell(link, kv)
-				set.AddLink(trace.Link{SpanContext: link})
+				if link.IsValid() {
+					set.AddLink(trace.Link{SpanContext: link})
+				}
 				set.SetAttributes(kv...)
 				clear(kv) // it is the caller's
 				compare(t, set, told)
+				if got, want := fmt.Sprint(toldInner.links, toldInner.attrs), fmt.Sprint(setInner.links, setInner.attrs); got != want {
+					t.Errorf("the inner span has %s, and not %s", got, want)
+				}
 				if t.Failed() {
 					t.Fatalf("%s, link %v, recording %v", name, link.IsValid(), recording)
 				}
@@ -331,14 +337,15 @@ func TestTell(t *testing.T) {
 	}
 }
 
-// tellable is a local span, whose inner span records if it is to.
-func tellable(recording bool) *otelx.Local {
+// tellable is a local span, and its inner span, which records if it is to.
+func tellable(recording bool) (*otelx.Local, *foreignSpan) {
+	tp := foreign{last: new(foreignSpan)}
 	c := otelx.TemplateConfig{Name: "it", Attributes: []attribute.KeyValue{attribute.Int("a", 1)}}
 	if c.Tracer = noop.NewTracerProvider().Tracer(""); recording {
-		c.Tracer = new(foreign).Tracer("")
+		c.Tracer = tp.Tracer("")
 	}
 	span := new(otelx.Local)
 	span.StartAt(time.Unix(1, 0))
 	otelx.NewTemplate(c).StartIn(context.Background(), span)
-	return span
+	return span, tp.last
 }

@@ -85,7 +85,7 @@ func (t *Template) StartIn(ctx context.Context, local *Local) (_ context.Context
 	if rw, ok := inner.(sdktrace.ReadWriteSpan); ok && inner.IsRecording() {
 		return ctx, rw, true
 	}
-	t.begin(local, parent, inner)
+	t.begin(local, trace.SpanFromContext(parent), inner)
 	return ctx, local, inner.IsRecording()
 }
 
@@ -108,12 +108,13 @@ func (t *Template) StartLocal(ctx context.Context, local *Local) (context.Contex
 	if !t.newRoot {
 		parent = trace.SpanContextFromContext(ctx)
 	}
+	origin := trace.SpanFromContext(ctx)
 	ctx = trace.ContextWithSpanContext(ctx, parent)
-	t.begin(local, ctx, trace.SpanFromContext(ctx))
+	t.begin(local, origin, trace.SpanFromContext(ctx))
 	return ctx, local
 }
 
-func (t *Template) begin(s *Local, ctx context.Context, inner trace.Span) {
-	s.sdkSpan, s.template, s.inner, s.origin = ended, t, inner, trace.SpanFromContext(ctx)
+func (t *Template) begin(s *Local, origin, inner trace.Span) {
+	s.sdkSpan, s.template, s.inner, s.origin = ended, t, inner, origin
 	s.context, s.exported = inner.SpanContext(), false
 }

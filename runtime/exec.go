@@ -145,11 +145,13 @@ func (a *attempt) begin() {
 	if a.set.timeout > 0 {
 		a.limit(a.set.timeout)
 	}
+	if cause := a.arm(a); cause != nil { // before user code, which may wait for that
+		a.cancelWith(cause)
+	}
 	a.startSpan(a.plan.span)
 	a.introduce()
 	a.started()
-	if cause := a.enter(a); cause != nil {
-		a.cancelWith(cause)
+	if cause := a.enter(); cause != nil {
 		a.err = cause
 	}
 	a.stage = calling
@@ -281,7 +283,7 @@ func (a *attempt) beginAgain() {
 	if !a.counted {
 		a.countStart()
 	}
-	_ = a.enter(a)
+	a.task.begin()
 	a.err = errGoexit
 }
 

@@ -162,10 +162,9 @@ func (t *task) beginLocked() (first bool) {
 	return first
 }
 
-// enter is arm and begin in one.
-func (t *task) enter(c canceler) (cause error) {
+// enter is begin for an attempt, which is to know whether it was canceled by then.
+func (t *task) enter() (cause error) {
 	t.mu.Lock()
-	t.stops = c
 	cause = t.causeLocked()
 	first := t.beginLocked()
 	t.mu.Unlock()

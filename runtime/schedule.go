@@ -130,7 +130,7 @@ type task struct {
 	*plan
 	set  *settings
 	args any             // the definition's, or the closure itself
-	ctx  context.Context // for its values: it is never canceled, see detached
+	ctx  context.Context // for its values: its end is not the task's
 	req  *request        // whose timing it waits for; nil: immediate
 	out  *outgoing       // a durable task on its way into the queue; else nil
 	in   *incoming       // a durable task that the queue delivered; else nil

@@ -3,7 +3,7 @@
 //
 //	cd benchmarks && go run ./observed
 //
-// It takes about ten minutes, and wants the machine for itself. For a look at a part, or
+// It takes ten to fifteen minutes, and wants the machine for itself. For a look at a part, or
 // at where the time goes:
 //
 //	go run ./observed -section cost,HTTP -rounds 3
