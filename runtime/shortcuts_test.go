@@ -185,7 +185,7 @@ func TestPrintedContext(t *testing.T) {
 	begun, printed := make(chan struct{}), make(chan string)
 	run := accepted(t)(postlude.Go(rt.Context(t.Context()), postlude.Func("job", func(ctx context.Context) error {
 		close(begun)
-		var s string
+		s := fmt.Sprint(ctx)
 		for ctx.Err() == nil {
 			s = fmt.Sprint(ctx)
 		}
