@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/goleak"
 
 	"github.com/postlude/postlude/internal/pgtest"
@@ -33,6 +35,34 @@ func TestShop(t *testing.T) {
 		serve(t, cfg)
 		visit(t, url)
 	})
+}
+
+// TestCreateTablesTogether: processes that start at the same time, with an empty database.
+func TestCreateTablesTogether(t *testing.T) {
+	cfg, err := pgxpool.ParseConfig(pgtest.Start(t).URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.MaxConns = 8
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	for range 20 {
+		if _, err := pool.Exec(t.Context(), "DROP TABLE IF EXISTS orders, invoices"); err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				if err := createTables(t.Context(), pool); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+	}
 }
 
 // serve runs the shop until the end of the test.

@@ -98,10 +98,17 @@ func openPostgres(ctx context.Context, url string) (store, error) {
 		return nil, err
 	}
 	s := postgresStore{e, pool}
-	if _, err := pool.Exec(ctx, schema); err != nil {
+	if err := createTables(ctx, pool); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
+}
+
+// createTables has processes that start at the same time come one by one, as IF NOT EXISTS
+// is no help then. Statements that are sent together are one transaction.
+func createTables(ctx context.Context, pool *pgxpool.Pool) error {
+	_, err := pool.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended('shop', 0));"+schema)
+	return err
 }
 
 func (s postgresStore) engine() durable.Engine { return s.Postgres }
