@@ -209,7 +209,7 @@ func (rt *Runtime) drop(t *task, reason string) {
 
 // dropped publishes the fate of a task that sweep took out.
 func (q *queue) dropped(t *task) {
-	t.begin()
+	_ = t.begin()
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.count(t, pending, -1)

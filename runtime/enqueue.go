@@ -97,7 +97,7 @@ func (rt *Runtime) enqueueNow(ctx context.Context, t *task) (Run, error) {
 	}
 	t.emit(a, 0, slog.LevelDebug, taskconv.EventScheduled, "task scheduled")
 	a.logEnqueued(there)
-	t.begin()
+	_ = t.begin()
 	rt.queue.enqueued(t, there.fate())
 	return Run{t}, nil
 }
@@ -116,7 +116,7 @@ func (rt *Runtime) enqueueLate(w *worker) {
 	if cause := t.arm(cancelFunc(cancel)); cause != nil {
 		cancel(cause)
 	}
-	t.begin()
+	_ = t.begin()
 	there := a.enqueue()
 	switch {
 	case a.err == nil:

@@ -151,7 +151,7 @@ func (a *attempt) begin() {
 	a.startSpan(a.plan.span)
 	a.introduce()
 	a.started()
-	if cause := a.enter(); cause != nil {
+	if cause := a.task.begin(); cause != nil {
 		a.err = cause
 	}
 	a.stage = calling
@@ -283,7 +283,7 @@ func (a *attempt) beginAgain() {
 	if !a.counted {
 		a.countStart()
 	}
-	a.task.begin()
+	_ = a.task.begin()
 	a.err = errGoexit
 }
 

@@ -143,30 +143,16 @@ type cancelFunc context.CancelCauseFunc
 func (c cancelFunc) cancelWith(cause error) { c(cause) }
 
 // begin marks the task as started, and lets those of its request go on that wait for
-// that. It is called at the end of a task that never starts, too.
-func (t *task) begin() {
+// that. It is called at the end of a task that never starts, too. cause is why the task was
+// canceled by then, if it was.
+func (t *task) begin() (cause error) {
 	t.mu.Lock()
-	first := t.beginLocked()
-	t.mu.Unlock()
-	if first && t.req != nil {
-		t.req.begun(t)
-	}
-}
-
-// beginLocked reports whether the task had not begun.
-func (t *task) beginLocked() (first bool) {
-	first, t.begun = !t.begun, true
+	cause = t.causeLocked()
+	first := !t.begun
+	t.begun = true
 	if first && t.rare != nil && t.rare.started != nil {
 		close(t.rare.started)
 	}
-	return first
-}
-
-// enter is begin for an attempt, which is to know whether it was canceled by then.
-func (t *task) enter() (cause error) {
-	t.mu.Lock()
-	cause = t.causeLocked()
-	first := t.beginLocked()
 	t.mu.Unlock()
 	if first && t.req != nil {
 		t.req.begun(t)
