@@ -8,12 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
-
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/postlude/postlude/internal/panics"
 	"github.com/postlude/postlude/runtime/durable"
@@ -22,12 +18,21 @@ import (
 
 // incoming is what a durable task has that the queue delivered.
 type incoming struct {
-	delivery durable.Delivery
-	carrier  map[string]string
-	past     memory
-	waited   time.Duration // in the queue, since it could have been delivered
-	broken   error         // why the task can't be attempted
-	outcome  durable.Outcome
+	queue, job string // the name of the queue, and its id of the job
+	attempt    int    // the queue's number of this one
+	refused    int    // of those before, see memory
+	args       json.RawMessage
+	carrier    durable.Carrier
+	waited     time.Duration // in the queue, since it could have been delivered
+	broken     error         // why the task can't be attempted
+	outcome    durable.Outcome
+}
+
+// received is a task that was delivered, in one piece.
+type received struct {
+	task
+	in  incoming
+	ctx leanContext
 }
 
 // maxLost is how many attempts in a row may end with the process before the task is taken
@@ -41,22 +46,26 @@ func (rt *Runtime) deliver(ctx context.Context, d durable.Delivery) durable.Outc
 	if ps == nil { // the engine should not have
 		return durable.Outcome{Action: durable.Retry, Delay: time.Minute, Error: "the task is not in Config.Tasks of this process"}
 	}
-	t := rt.received(ps, d)
+	t := rt.receive(ps, &d)
 	done := Run{t}.Done()
-	if !rt.queue.adopt(t) {
+	if !rt.queue.deliver(t) {
 		return durable.Outcome{}
 	}
-	watch := context.AfterFunc(ctx, func() { t.stop(context.Cause(ctx)) })
-	defer watch()
-	rt.queue.release(t)
-	<-done
+	select {
+	case <-done:
+	case <-ctx.Done():
+		t.stop(durable.Cause(ctx))
+		<-done
+	}
 	return t.in.outcome
 }
 
-// received makes a task of a delivery. A task that can't be attempted is one, too: it
+// receive makes a task of a delivery. A task that can't be attempted is one, too: it
 // fails with the reason.
-func (rt *Runtime) received(ps *plans, d durable.Delivery) *task {
-	in := &incoming{delivery: d, broken: d.Err}
+func (rt *Runtime) receive(ps *plans, d *durable.Delivery) *task {
+	r := new(received)
+	t, in := &r.task, &r.in
+	in.queue, in.job, in.attempt, in.args, in.broken = cmp.Or(d.Queue, durable.DefaultQueue), d.ID, d.Attempt, d.Args, d.Err
 	if !d.Ready.IsZero() {
 		in.waited = max(0, time.Since(d.Ready)) // the clocks of two machines may differ
 	}
@@ -65,13 +74,14 @@ func (rt *Runtime) received(ps *plans, d durable.Delivery) *task {
 		in.broken = err
 	}
 	in.carrier = e.Carrier
-	set := ps.base.delivered(e, d)
-	t := &task{plan: ps.plan(parseTiming(e.Timing), set), set: set, in: in}
+	t.set = ps.base.delivered(&e)
+	t.plan, t.in = ps.plan(parseTiming(e.Timing), t.set), in
 	if t.id, _ = parseID(e.ID); e.ID == "" {
 		t.id = newID(time.Now())
 	}
 	t.recall(d)
-	t.ctx = &leanContext{scope: &rt.scope}
+	r.ctx.scope = &rt.scope
+	t.ctx = &r.ctx
 	return t
 }
 
@@ -81,7 +91,7 @@ func (rt *Runtime) received(ps *plans, d durable.Delivery) *task {
 func (a *attempt) open() {
 	t, base := a.task, a.task.ctx
 	p := panics.Try(func() {
-		if ctx := t.rt.propagator().Extract(base, propagation.MapCarrier(t.in.carrier)); ctx != nil {
+		if ctx := t.rt.propagator().Extract(base, &t.in.carrier); ctx != nil {
 			t.ctx = ctx
 		}
 	})
@@ -90,14 +100,14 @@ func (a *attempt) open() {
 	}
 	a.values = t.ctx
 	var err error
-	if p := panics.Try(func() { t.args, err = t.def.decode(t.in.delivery.Args) }); p != nil {
+	if p := panics.Try(func() { t.args, err = t.def.decode(t.in.args) }); p != nil {
 		err = p
 	}
 	if err == nil {
 		return
 	}
 	var raw any
-	_ = json.Unmarshal(t.in.delivery.Args, &raw)
+	_ = json.Unmarshal(t.in.args, &raw)
 	t.args = masked(raw)
 	if t.in.broken == nil {
 		t.in.broken = fmt.Errorf("%w: %w", durable.ErrArguments, err)
@@ -105,9 +115,11 @@ func (a *attempt) open() {
 }
 
 // delivered is the definition's settings with what the envelope has of the call's.
-func (s *settings) delivered(e durable.Envelope, d durable.Delivery) *settings {
+func (s *settings) delivered(e *durable.Envelope) *settings {
+	if e.Shield == nil && e.Timeout == nil && e.Relation == nil && len(e.Attributes) == 0 {
+		return s
+	}
 	n := *s
-	n.attrs = append(slices.Clip(n.attrs), attribute.String(taskconv.TaskQueue, cmp.Or(d.Queue, durable.DefaultQueue)), attribute.String(taskconv.TaskJobID, d.ID))
 	if e.Shield != nil {
 		n.shield = *e.Shield
 	}
@@ -189,7 +201,7 @@ func (a *attempt) unreadable() {
 	a.askNotes()
 	switch {
 	case errors.Is(a.in.broken, durable.ErrVersion):
-		a.verdict, a.by = RetryAfter(refusedDelay(a.in.past.Refused)), envelopeReader
+		a.verdict, a.by = RetryAfter(refusedDelay(a.in.refused)), envelopeReader
 	case len(a.notifiers) > 0:
 		a.verdict, a.by = EscalateTo(a.notifiers...), a.notedBy
 	}
@@ -213,7 +225,8 @@ func (a *attempt) isBroken() bool {
 
 // report tells the engine what is to become of the job.
 func (a *attempt) report(f fate) {
-	var o durable.Outcome
+	o := &a.in.outcome
+	*o = durable.Outcome{}
 	switch f {
 	case succeeded:
 		o.Action = durable.Done
@@ -231,14 +244,21 @@ func (a *attempt) report(f fate) {
 		o.Action, o.Delay = durable.Retry, a.verdict.delay
 	}
 	if a.failed() {
-		o.Verdict = a.verdict.action.String()
-		err := within(context.WithoutCancel(a), 0, func(context.Context) error {
-			o.Error, o.State = a.failure.Message(), a.memory() // the errors' methods are user code
-			return nil
-		})
-		if err != nil {
-			o.Error, o.State = "(its error can't be read)", nil
-		}
+		a.reportFailure(o)
 	}
-	a.in.outcome = o
+}
+
+// reportFailure calls the methods of errors, which are user code.
+func (a *attempt) reportFailure(o *durable.Outcome) {
+	o.Verdict = a.verdict.action.String()
+	var text string
+	var state json.RawMessage
+	err := within(context.WithoutCancel(a), 0, func(context.Context) error {
+		text, state = a.failure.Message(), a.memory()
+		return nil
+	})
+	if err != nil {
+		text, state = "(its error can't be read)", nil
+	}
+	o.Error, o.State = text, state
 }

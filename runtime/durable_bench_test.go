@@ -20,7 +20,7 @@ func BenchmarkDeliver(b *testing.B) {
 	benchRuntime(b, sdktrace.AlwaysSample(), postlude.Config{Engine: e, Tasks: []postlude.Definition{task}})
 	envelope, err := durable.Envelope{
 		ID: "019c3a7e-0000-7000-8000-000000000001", Timing: "immediate",
-		Carrier: map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"},
+		Carrier: durable.CarrierOf(map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}),
 	}.Encode()
 	if err != nil {
 		b.Fatal(err)

@@ -33,7 +33,7 @@ func FuzzDeliver(f *testing.F) {
 			{Key: "f", Type: attribute.FLOAT64.String(), Value: json.RawMessage(`"+Inf"`)},
 			{Key: "task.name", Type: attribute.STRING.String(), Value: json.RawMessage(`"evil"`)},
 		},
-		Carrier: map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "baggage": "a=b;;,"},
+		Carrier: durable.CarrierOf(map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "baggage": "a=b;;,"}),
 	})
 	if err != nil {
 		f.Fatal(err)

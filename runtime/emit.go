@@ -90,6 +90,9 @@ func (t *task) emitEnd(ctx context.Context, e completion, attempt int, level slo
 		r.Span, r.ID, r.Attempt = trace.SpanContextFromContext(ctx), t.id, attempt
 		r.Outcome, r.Took, r.Queued = e.outcome, e.took, e.queued
 		r.Attrs = append(r.Attrs[:0], attrs...)
+		if t.in != nil {
+			r.Attrs = append(r.Attrs, slog.String(taskconv.TaskQueue, t.in.queue), slog.String(taskconv.TaskJobID, t.in.job))
+		}
 		for _, kv := range t.set.attrs {
 			r.Attrs = append(r.Attrs, logAttr(kv))
 		}

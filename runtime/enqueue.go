@@ -158,8 +158,7 @@ func (a *attempt) enqueue() (there existing) {
 		a.span.SetAttributes(a.set.attrs...)
 	}
 	e := a.out.envelope
-	e.Carrier = map[string]string{}
-	if p := panics.Try(func() { a.rt.propagator().Inject(a, propagation.MapCarrier(e.Carrier)) }); p != nil {
+	if p := panics.Try(func() { a.rt.propagator().Inject(a, &e.Carrier) }); p != nil {
 		a.rt.telemetryFailed(a, "injecting the trace context", p)
 	}
 	there, a.err = a.store(e)

@@ -53,7 +53,7 @@ const (
 
 // memory returns what the next attempt is to know of this one and those before.
 func (a *attempt) memory() json.RawMessage {
-	m := memory{Version: memoryVersion, Last: a.in.delivery.Attempt, Refused: a.in.past.Refused, Previous: traceparent(a.span.SpanContext())}
+	m := memory{Version: memoryVersion, Last: a.in.attempt, Refused: a.in.refused, Previous: traceparent(a.span.SpanContext())}
 	if errors.Is(a.in.broken, durable.ErrVersion) {
 		m.Refused++
 	}
@@ -76,7 +76,7 @@ func (a *attempt) memory() json.RawMessage {
 }
 
 // recall has the task remember what the attempts before left to it.
-func (t *task) recall(d durable.Delivery) {
+func (t *task) recall(d *durable.Delivery) {
 	m := recall(d.State)
 	switch {
 	case m.Version == 0 && len(d.State) > 0: // of a release that we can't read: who knows
@@ -88,7 +88,7 @@ func (t *task) recall(d durable.Delivery) {
 	if t.in.broken == nil && m.lost >= maxLost {
 		t.in.broken = fmt.Errorf("%w: %d of them", ErrAttemptsLost, m.lost)
 	}
-	t.in.past = m
+	t.in.refused = m.Refused
 	if history, last := m.restore(); len(history) > 0 || last.IsValid() {
 		t.past = &past{span: last, failed: history}
 	}
@@ -96,11 +96,15 @@ func (t *task) recall(d durable.Delivery) {
 }
 
 // recall reads a memory; the zero memory if it can't be read.
-func recall(state json.RawMessage) (m memory) {
-	if len(state) == 0 || json.Unmarshal(state, &m) != nil || m.Version != memoryVersion {
+func recall(state json.RawMessage) memory {
+	if len(state) == 0 {
 		return memory{}
 	}
-	return m
+	m := new(memory)
+	if json.Unmarshal(state, m) != nil || m.Version != memoryVersion {
+		return memory{}
+	}
+	return *m
 }
 
 // restore returns the failed attempts, and the span of the last.
@@ -130,6 +134,9 @@ func traceparent(sc trace.SpanContext) string {
 }
 
 func parseTraceparent(s string) trace.SpanContext {
+	if s == "" {
+		return trace.SpanContext{}
+	}
 	ctx := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{"traceparent": s})
 	return trace.SpanContextFromContext(ctx)
 }

@@ -85,9 +85,9 @@ func (q *queue) admitLocked(t *task) error {
 	return nil
 }
 
-// adopt takes a task in that an engine delivered. It needs no slot: the engine bounds how
-// many it delivers. It reports false if there is no more admission.
-func (q *queue) adopt(t *task) bool {
+// deliver takes a task in that an engine delivered, and makes it ready. It needs no slot:
+// the engine bounds how many it delivers. It reports false if there is no more admission.
+func (q *queue) deliver(t *task) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -95,6 +95,7 @@ func (q *queue) adopt(t *task) bool {
 	}
 	q.guests++
 	q.enterLocked(t)
+	q.readyLocked(t, q.now())
 	return true
 }
 

@@ -42,11 +42,11 @@ func (a *attempt) tell(c conclusion) {
 	}
 	a.told = true
 	if a.isLocal() { // which leaves them on the stack
-		var space [8]attribute.KeyValue
+		var space [9]attribute.KeyValue
 		a.local.Tell(a.origin(true), c.append(a.details(space[:0])))
 	} else {
 		a.addLink(a.origin(false))
-		a.span.SetAttributes(c.append(a.details(make([]attribute.KeyValue, 0, 8)))...)
+		a.span.SetAttributes(c.append(a.details(make([]attribute.KeyValue, 0, 9)))...)
 	}
 	if a.past != nil {
 		a.addLink(a.past.span)
@@ -81,6 +81,9 @@ func (a *attempt) details(kvs []attribute.KeyValue) []attribute.KeyValue {
 	}
 	if a.set.attempts > 0 {
 		kvs = append(kvs, attribute.Int(taskconv.TaskMaxAttempts, a.set.attempts))
+	}
+	if a.in != nil {
+		kvs = append(kvs, attribute.String(taskconv.TaskQueue, a.in.queue), attribute.String(taskconv.TaskJobID, a.in.job))
 	}
 	if !a.exported {
 		kvs = append(kvs, a.unset()...)

@@ -68,7 +68,7 @@ type Worker struct {
 	Limit  int      // how many jobs it takes at once, at most, of all queues together
 
 	// Do carries out one attempt. The engine calls it from a goroutine for each job; it
-	// does not panic. When ctx is canceled, the attempt is asked to end: if the cause is
+	// does not panic. When ctx is canceled, the attempt is asked to end: if its Cause is
 	// ErrCanceled, because the job was canceled; else because it is to be handed back.
 	Do func(ctx context.Context, d Delivery) Outcome
 
@@ -190,3 +190,21 @@ func WithTx(ctx context.Context, tx any) context.Context {
 
 // TxOf returns the transaction of the context; nil if there is none.
 func TxOf(ctx context.Context) any { return ctx.Value(txKey{}) }
+
+type causeKey struct{}
+
+// WithCause returns a context from which, and from all that descend from it, Cause has the
+// meaning of what they are canceled with: translate gets what context.Cause returns. It is
+// for an Engine whose contexts others cancel, who don't know ErrCanceled.
+func WithCause(ctx context.Context, translate func(cause error) error) context.Context {
+	return context.WithValue(ctx, causeKey{}, translate)
+}
+
+// Cause returns why an Engine canceled the context of an attempt; nil if it did not.
+func Cause(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if translate, ok := ctx.Value(causeKey{}).(func(error) error); ok && cause != nil {
+		return translate(cause)
+	}
+	return cause
+}

@@ -24,7 +24,7 @@ type Envelope struct {
 	Attributes []Attribute    `json:"attributes,omitempty"`
 	// Carrier is what the propagator wrote: traceparent, tracestate and baggage, by the
 	// W3C's recommendations, unless the application propagates otherwise.
-	Carrier map[string]string `json:"carrier,omitempty"`
+	Carrier Carrier `json:"carrier,omitzero"`
 }
 
 // Attribute is an attribute of spans and records, with its type.
@@ -58,10 +58,11 @@ func (e Envelope) Encode() (json.RawMessage, error) {
 func Decode(data json.RawMessage) (Envelope, error) {
 	e, plain := decodePlain(data)
 	if !plain {
-		e = Envelope{}
-		if err := json.Unmarshal(data, &e); err != nil || e.Version != Version {
+		any := new(Envelope)
+		if err := json.Unmarshal(data, any); err != nil || any.Version != Version {
 			return Envelope{}, refusal(data, err)
 		}
+		e = *any
 	}
 	if !isUUID(e.ID) {
 		return Envelope{}, fmt.Errorf("%w: the id %.40q is no UUID", ErrDamaged, e.ID)

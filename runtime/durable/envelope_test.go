@@ -19,7 +19,7 @@ func whole() durable.Envelope {
 		Version: durable.Version, ID: someID, Timing: "after_response",
 		Shield: &shield, Timeout: &timeout, Relation: &relation,
 		Attributes: []durable.Attribute{{Key: "shop", Type: "STRING", Value: json.RawMessage(`"berlin"`)}},
-		Carrier:    map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "baggage": "a=b"},
+		Carrier:    durable.CarrierOf(map[string]string{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "baggage": "a=b"}),
 	}
 }
 

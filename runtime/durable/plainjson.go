@@ -2,7 +2,6 @@ package durable
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 )
 
@@ -27,25 +26,19 @@ func (e *Envelope) appendPlain(b []byte) ([]byte, bool) {
 	if e.Timing != "" {
 		b = appendPlainText(append(b, plainTiming...), e.Timing)
 	}
-	if len(e.Carrier) == 0 {
+	if e.Carrier.IsZero() {
 		return append(b, '}'), true
 	}
-	var space [4]string
-	keys := space[:0]
-	for key, value := range e.Carrier {
-		if !isPlain(key) || !isPlain(value) {
+	b = append(b, plainCarrier...)
+	for i, f := range e.Carrier.fields {
+		if !isPlain(f.key) || !isPlain(f.value) {
 			return nil, false
 		}
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	b = append(b, plainCarrier...)
-	for i, key := range keys {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = append(appendPlainText(b, key), ':')
-		b = appendPlainText(b, e.Carrier[key])
+		b = append(appendPlainText(b, f.key), ':')
+		b = appendPlainText(b, f.value)
 	}
 	return append(b, "}}"...), true
 }
@@ -78,32 +71,31 @@ func decodePlain(data json.RawMessage) (e Envelope, ok bool) {
 		}
 	}
 	if after, has := strings.CutPrefix(rest, plainCarrier); has {
-		if e.Carrier, rest, ok = cutCarrier(after); !ok {
+		if rest, ok = e.Carrier.cut(after); !ok {
 			return e, false
 		}
 	}
 	return e, rest == "}"
 }
 
-// cutCarrier reads keys and values up to the end of their object.
-func cutCarrier(s string) (carrier map[string]string, rest string, ok bool) {
-	carrier = make(map[string]string, 2)
+// cut reads keys and values up to the end of their object.
+func (c *Carrier) cut(s string) (rest string, ok bool) {
 	for {
 		var key, value string
 		if key, s, ok = cutText(s); !ok || !strings.HasPrefix(s, ":") {
-			return nil, "", false
+			return "", false
 		}
 		if value, s, ok = cutText(s[1:]); !ok || s == "" {
-			return nil, "", false
+			return "", false
 		}
-		carrier[key] = value
+		c.Set(key, value)
 		switch s[0] {
 		case ',':
 			s = s[1:]
 		case '}':
-			return carrier, s[1:], true
+			return s[1:], true
 		default:
-			return nil, "", false
+			return "", false
 		}
 	}
 }

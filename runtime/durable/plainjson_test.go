@@ -33,14 +33,14 @@ func TestPlainEnvelopes(t *testing.T) {
 	for _, e := range []durable.Envelope{
 		{ID: someID},
 		{ID: someID, Timing: "after_route"},
-		{ID: someID, Carrier: map[string]string{}},
-		{ID: someID, Carrier: map[string]string{"traceparent": "00-1-2-01"}},
-		{ID: someID, Timing: "after_response", Carrier: map[string]string{"tracestate": "a=b", "traceparent": "00-1-2-01", "baggage": "k=v;p"}},
-		{ID: someID, Carrier: map[string]string{"a": "", "": "b", "c": "d", "e": "f", "g": "h", "i": "j"}},
-		{ID: someID, Carrier: map[string]string{"baggage": `k="v"`}},
-		{ID: someID, Carrier: map[string]string{"baggage": `k=\v`}},
-		{ID: someID, Carrier: map[string]string{"k<": "a&b>c"}},
-		{ID: someID, Carrier: map[string]string{"ü": "é\x00\x7f\xff"}},
+		{ID: someID, Carrier: durable.CarrierOf(map[string]string{})},
+		{ID: someID, Carrier: durable.CarrierOf(map[string]string{"traceparent": "00-1-2-01"})},
+		{ID: someID, Timing: "after_response", Carrier: durable.CarrierOf(map[string]string{"tracestate": "a=b", "traceparent": "00-1-2-01", "baggage": "k=v;p"})},
+		{ID: someID, Carrier: durable.CarrierOf(map[string]string{"a": "", "": "b", "c": "d", "e": "f", "g": "h", "i": "j"})},
+		{ID: someID, Carrier: durable.CarrierOf(map[string]string{"baggage": `k="v"`})},
+		{ID: someID, Carrier: durable.CarrierOf(map[string]string{"baggage": `k=\v`})},
+		{ID: someID, Carrier: durable.CarrierOf(map[string]string{"k<": "a&b>c"})},
+		{ID: someID, Carrier: durable.CarrierOf(map[string]string{"ü": "é\x00\x7f\xff"})},
 		whole(),
 	} {
 		sameAsJSON(t, e)
@@ -72,7 +72,7 @@ func FuzzPlainEnvelopes(f *testing.F) {
 	f.Add("after_route", "traceparent", "00-1-2-01", []byte(`{"v":1,"id":"`+someID+`","carrier":{"a":"b"}}`))
 	f.Add("", "", `"\<`, []byte(`{"v":1,"id":"x","timing":"y"}`))
 	f.Fuzz(func(t *testing.T, timing, key, value string, data []byte) {
-		sameAsJSON(t, durable.Envelope{ID: someID, Timing: timing, Carrier: map[string]string{key: value, "k": timing}})
+		sameAsJSON(t, durable.Envelope{ID: someID, Timing: timing, Carrier: durable.CarrierOf(map[string]string{key: value, "k": timing})})
 		got, err := durable.Decode(data)
 		if err != nil {
 			return

@@ -45,7 +45,7 @@ func TestCancelWhatRuns(t *testing.T) {
 			var cause error
 			s := work(t, e, func(ctx context.Context, _ durable.Delivery) durable.Outcome {
 				<-ctx.Done()
-				cause = context.Cause(ctx)
+				cause = durable.Cause(ctx)
 				return durable.Outcome{Action: c.action}
 			})
 			id := enqueue(t, e, job("task"))
@@ -106,7 +106,7 @@ func TestLose(t *testing.T) {
 		s := work(t, e, func(ctx context.Context, d durable.Delivery) durable.Outcome {
 			if d.Attempt == 1 {
 				<-ctx.Done()
-				causes = append(causes, context.Cause(ctx))
+				causes = append(causes, durable.Cause(ctx))
 				return durable.Outcome{Action: durable.Fail}
 			}
 			return succeed(ctx, d)

@@ -97,7 +97,7 @@ func (c *crew) check(ctx context.Context, d durable.Delivery, w durable.Worker) 
 	refuse(d.Priority < durable.PriorityHighest || d.Priority > durable.PriorityLowest, "the Priority is %d", d.Priority)
 	refuse(d.Ready.IsZero() || d.Ready.After(time.Now().Add(skew)), "it is Ready at %v", d.Ready)
 	refuse(d.State != nil && !isObject(d.State), "the State is %q", d.State)
-	refuse(ctx.Err() != nil, "the context of Do is canceled from the start: %v", context.Cause(ctx))
+	refuse(ctx.Err() != nil, "the context of Do is canceled from the start: %v", durable.Cause(ctx))
 }
 
 // next returns what is delivered next, or was and not asked for yet.

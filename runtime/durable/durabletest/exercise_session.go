@@ -27,7 +27,7 @@ var sessionTests = []exercise{
 			Tasks: []string{l.task}, Queues: []string{l.queue}, Limit: 1, Logger: slog.New(slog.DiscardHandler),
 			Do: func(ctx context.Context, d durable.Delivery) durable.Outcome {
 				if ctx.Err() != nil {
-					l.Errorf("the context of Do ended with that of Work: %v", context.Cause(ctx))
+					l.Errorf("the context of Do ended with that of Work: %v", durable.Cause(ctx))
 				}
 				got <- d
 				return done(ctx, d)
@@ -47,7 +47,7 @@ var sessionTests = []exercise{
 		c := l.work(running, func(ctx context.Context, d durable.Delivery) durable.Outcome {
 			<-passed
 			if ctx.Err() != nil {
-				l.Errorf("Stop canceled a job: %v", context.Cause(ctx))
+				l.Errorf("Stop canceled a job: %v", durable.Cause(ctx))
 			}
 			return done(ctx, d)
 		})

@@ -23,7 +23,7 @@ func (f *flights) splitCompleted(p *outcomes) (done completions, others *outcome
 		return p.State[i] == rivertype.JobStateCompleted && p.FinalizedAt[i] != nil && !p.MetadataDoMerge[i] &&
 			p.Attempt[i] == nil && p.ErrData[i] == nil && p.ScheduledAt[i] == nil
 	}
-	var places []int
+	places := make([]int, 0, len(p.ID))
 	others = pick(p, func(i int) bool {
 		if plain(i) {
 			places = append(places, i)
@@ -31,6 +31,7 @@ func (f *flights) splitCompleted(p *outcomes) (done completions, others *outcome
 		}
 		return true
 	})
+	done.ids, done.attempts, done.at = make([]int64, 0, len(places)), make([]int, 0, len(places)), make([]time.Time, 0, len(places))
 	// In the order in which others lock rows, too, or each could wait for the other.
 	slices.SortFunc(places, func(a, b int) int { return cmp.Compare(p.ID[a], p.ID[b]) })
 	for _, i := range places {
@@ -42,37 +43,28 @@ func (f *flights) splitCompleted(p *outcomes) (done completions, others *outcome
 }
 
 // complete is for PostgreSQL. It completes those of the rows that still run in the holder's
-// name, in the attempts that are given, and returns which: what River's statement and the
-// fence around it do, in one that locks, reads and sends nothing more. The database decides
-// row by row, and looks again at one that another has just changed.
-func (s store) complete(ctx context.Context, holder string, done completions) (held map[int64]int, err error) {
+// name, in the attempts that are given: what River's statement and the fence around it do,
+// in one that locks and reads nothing more, and sends nothing back. The database decides row
+// by row, and looks again at one that another has just changed.
+func (s store) complete(ctx context.Context, holder string, done completions) error {
 	const statement = `UPDATE river_job SET state = 'completed', finalized_at = done.at
 FROM unnest($2::bigint[], $3::int[], $4::timestamptz[]) AS done (id, attempt, at)
 WHERE river_job.id = done.id AND river_job.attempt = done.attempt AND river_job.state = 'running'
-AND attempted_by[array_upper(attempted_by, 1)] = $1 RETURNING river_job.id, river_job.attempt`
-	held = make(map[int64]int, len(done.ids))
-	err = s.db.query(ctx, statement, []any{holder, done.ids, done.attempts, done.at}, func(scan scanner) error {
-		var id int64
-		var attempt int
-		err := scan(&id, &attempt)
-		held[id] = attempt
-		return err
-	})
-	return held, err
+AND attempted_by[array_upper(attempted_by, 1)] = $1`
+	_, err := s.db.exec(ctx, statement, holder, done.ids, done.attempts, done.at)
+	return err
 }
 
-// storeCompleted stores completions. It settles them at once, as River gives the whole batch
-// again if the rest of it fails. River would tell its subscribers of the rows, and there are
-// none.
+// storeCompleted stores completions, and settles them, also those that others have the rows
+// of: at once, as River gives the whole batch again if the rest of it fails. River would tell
+// its subscribers of the rows, and there are none.
 func (g *guard) storeCompleted(ctx context.Context, done completions) error {
 	if len(done.ids) == 0 {
 		return nil
 	}
-	held, err := g.complete(ctx, done)
-	if err != nil {
+	if err := g.complete(ctx, done); err != nil {
 		return err
 	}
-	g.flights.judge(done.ids, held)
 	g.flights.settle(done.ids)
 	return nil
 }

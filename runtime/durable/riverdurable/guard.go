@@ -33,10 +33,9 @@ type guard struct {
 	stopping <-chan struct{}                              // no more fetches
 	running  func(context.Context) (map[int64]int, error) // the rows in the session's name
 	fence    fence                                        // nil if nobody else could take the rows
-	// complete stores completions, and returns the attempts of those that it did; nil as fence.
-	complete func(context.Context, completions) (map[int64]int, error)
-	refused  func(error) bool // tells that the database will never take an outcome
-	lost     error            // what attempts are canceled with
+	complete func(context.Context, completions) error     // stores completions; nil as fence
+	refused  func(error) bool                             // tells that the database will never take an outcome
+	lost     error                                        // what attempts are canceled with
 	log      *slog.Logger
 }
 

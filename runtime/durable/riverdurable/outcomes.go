@@ -137,7 +137,7 @@ func (g *guard) announce(ctx context.Context, rows []*rivertype.JobRow) {
 
 // pick returns the outcomes that are to be kept.
 func pick(p *outcomes, keep func(i int) bool) *outcomes {
-	var kept []int
+	kept := make([]int, 0, len(p.ID))
 	for i := range p.ID {
 		if keep(i) {
 			kept = append(kept, i)

@@ -60,7 +60,7 @@ func TestLostLock(t *testing.T) {
 			return done(ctx, d)
 		}
 		<-ctx.Done()
-		cause <- context.Cause(ctx)
+		cause <- durable.Cause(ctx)
 		<-free
 		return durable.Outcome{Action: durable.Fail, Error: "late", State: []byte(`{"late":1}`)}
 	}

@@ -66,7 +66,7 @@ func (e *engine[TTx]) newSession(w durable.Worker) (*session[TTx], error) {
 		return nil, fmt.Errorf("the Worker needs Do and a Logger, and a Limit that is not negative (%d)", w.Limit)
 	}
 	s := &session[TTx]{engine: e, log: w.Logger, stopping: make(chan struct{}), done: make(chan struct{})}
-	s.base, s.end = context.WithCancel(context.Background())
+	s.base, s.end = context.WithCancel(durable.WithCause(context.Background(), meaning))
 	limit := w.Limit
 	if limit == 0 {
 		limit = maxWorkers
@@ -84,7 +84,7 @@ func (e *engine[TTx]) newSession(w durable.Worker) (*session[TTx], error) {
 		s.guard.fence = func(ctx context.Context, ids []int64, write func(riverdriver.Executor, map[int64]int) error) error {
 			return e.store.fence(ctx, s.id, ids, write)
 		}
-		s.guard.complete = func(ctx context.Context, done completions) (map[int64]int, error) {
+		s.guard.complete = func(ctx context.Context, done completions) error {
 			return e.store.complete(ctx, s.id, done)
 		}
 	}

@@ -31,7 +31,7 @@ func newBlocker(out durable.Outcome) *blocker {
 		case <-b.free:
 			return out
 		case <-ctx.Done():
-			return durable.Outcome{Action: durable.Retry, Error: context.Cause(ctx).Error()}
+			return durable.Outcome{Action: durable.Retry, Error: durable.Cause(ctx).Error()}
 		}
 	})
 	return b
@@ -113,7 +113,7 @@ func TestRemoteCancel(t *testing.T) {
 		var cause atomic.Value
 		h := answer(func(ctx context.Context, _ durable.Delivery) durable.Outcome {
 			<-ctx.Done()
-			cause.Store(context.Cause(ctx))
+			cause.Store(durable.Cause(ctx))
 			return durable.Outcome{Action: durable.Requeue}
 		})
 		r := enqueue(t, b, job("task"))

@@ -48,27 +48,18 @@ func (w *worker) Work(ctx context.Context, job *river.Job[raw]) error {
 		return river.JobSnooze(0)
 	default:
 	}
-	out := w.attempt(ctx, deliveryOf(job.JobRow))
+	out := w.attempt(ctx, job.ID, deliveryOf(job.JobRow))
 	if err := w.setMetadata(ctx, job.ID, out); err != nil {
 		return err
 	}
 	return apply(job, out)
 }
 
-// attempt calls Do with a context of its own: the engine cancels it with causes that the
-// contract names, and River only if somebody canceled the job. What Do panics with, which it
-// must not, River stores as the text of an error.
-func (w *worker) attempt(ctx context.Context, d durable.Delivery) durable.Outcome {
-	own, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+// attempt calls Do with a context that the session, too, can cancel. What Do panics with,
+// which it must not, River stores as the text of an error.
+func (w *worker) attempt(ctx context.Context, id int64, d durable.Delivery) durable.Outcome {
+	own, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(ctx, func() {
-		cause := context.Cause(ctx)
-		if errors.Is(cause, rivertype.ErrJobCancelledRemotely) {
-			cause = durable.ErrCanceled
-		}
-		cancel(cause)
-	})()
-	id, _ := parseID(d.ID)
 	w.flights.begin(id, cancel)
 	defer func() {
 		if v := recover(); v != nil {
@@ -76,6 +67,14 @@ func (w *worker) attempt(ctx context.Context, d durable.Delivery) durable.Outcom
 		}
 	}()
 	return w.do(own, d)
+}
+
+// meaning translates what River cancels the context of a job with.
+func meaning(cause error) error {
+	if errors.Is(cause, rivertype.ErrJobCancelledRemotely) {
+		return durable.ErrCanceled
+	}
+	return cause
 }
 
 // setMetadata has River store what the outcome leaves for later, whatever its action. A
@@ -110,7 +109,8 @@ func apply(job *river.Job[raw], out durable.Outcome) error {
 		if job.Attempt < maxAttempts {
 			job.MaxAttempts = maxAttempts
 		}
-		job.Args.retry = &out.Delay
+		delay := out.Delay
+		job.Args.retry = &delay
 		return &outcomeError{storable(out.Error)}
 	case durable.Fail:
 		job.MaxAttempts = job.Attempt
@@ -134,7 +134,7 @@ func (w *worker) HandleError(ctx context.Context, row *rivertype.JobRow, err err
 	}
 	d := deliveryOf(row)
 	d.Err = fmt.Errorf("riverdurable: reading job %d: %w", row.ID, err)
-	w.attempt(ctx, d)
+	w.attempt(ctx, row.ID, d)
 	return nil
 }
 
