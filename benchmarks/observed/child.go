@@ -12,6 +12,8 @@ import (
 	"runtime/pprof"
 	"strings"
 	"time"
+
+	"github.com/postlude/postlude/benchmarks/internal/machine"
 )
 
 // Each measurement has a process of its own: heap, stacks and the scheduler's state are
@@ -51,10 +53,12 @@ func measureOne(text string, profiles []string) (err error) {
 		}
 		defer func() { err = errors.Join(err, end()) }()
 	}
+	before := machine.Handover()
 	got, err := s.measure(context.Background())
 	if err != nil {
 		return err
 	}
+	got.handovers(before, machine.Handover())
 	return json.NewEncoder(os.Stdout).Encode(got)
 }
 

@@ -61,14 +61,16 @@ func (c costs) write(r *report) {
 	r.heading("The cost of a task")
 	r.text(`From the first task that is scheduled until the last span is exported, %d tasks, with 64 in flight for each
 submitter. CPU is that of the whole process, garbage collection and the batch processor included. The ratio is
-that to the task by hand on a goroutine of its own, in the same round: the median, and the lowest and highest.`, c.tasks)
-	t := figures.Table{Head: []string{"contender", "spans", "submitters", cpuPerTask, "ratio", "lowest – highest", wallPerTask, bytesPerTask, allocsPerTask}}
+that to the task by hand on a goroutine of its own, in the same round: the median, and the lowest and highest; then the
+medians of the rounds in which the cores were near to each other, and far.`, c.tasks)
+	t := figures.Table{Head: []string{"contender", "spans", "submitters", cpuPerTask, "ratio", "lowest – highest", "cores near", "cores far", wallPerTask, bytesPerTask, allocsPerTask}}
 	row := func(name string, s, base spec, spans string) {
 		median, extremes := r.results.ratioCells(s, base, cpuPerTask)
 		if median == "" {
 			return
 		}
 		t.Add(name, spans, fmt.Sprint(s.Submitters), r.results.cell(s, cpuPerTask), median, extremes,
+			r.cellOf(ratioWhere(true, s, base, cpuPerTask)), r.cellOf(ratioWhere(false, s, base, cpuPerTask)),
 			r.results.cell(s, wallPerTask), r.results.cell(s, bytesPerTask), r.results.cell(s, allocsPerTask))
 	}
 	for _, sampling := range samplings {

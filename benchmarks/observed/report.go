@@ -63,6 +63,9 @@ func (r *report) document(sections []section, faults []error) string {
 	for _, line := range about() {
 		fmt.Fprintf(&r.body, "- %s\n", line)
 	}
+	if cores, ok := r.results.cores(); ok {
+		fmt.Fprintf(&r.body, "- what a core writes another one sees in %.0f ns (median; %.0f to %.0f)\n", cores.Median, cores.Low, cores.High)
+	}
 	fmt.Fprintf(&r.body, "- load average %.1f before, %.1f after\n\n", r.loads[0], r.loads[1])
 	if r.loads[0] > 0.5 {
 		r.text("**The machine was busy with something else when the run began.** Ratios bear that better than the other figures.")
@@ -112,5 +115,10 @@ without an SDK. Records are written to nowhere. Metrics are collected once, at t
 Each measurement has a process of its own, and checks that no task, span, record or count is missing. In a round, those
 that are compared come one after another, in random order. Figures are medians of the rounds: five of costs and HTTP,
 three of failing tasks and those at a rate, one of the rest.
+
+Where the machine is virtual, its host moves its cores: between some that share a cache, and see what another one writes
+in 50 ns, and some that don't, and take 250. A task that a worker takes over from another core costs up to twice as much on
+those, a goroutine that runs where it was started does not. So the core to core time is measured before and after each
+measurement; "near" is up to 120 ns in both of those that a ratio is of, "far" is more.
 
 `

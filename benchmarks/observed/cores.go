@@ -1,0 +1,49 @@
+package main
+
+import (
+	"math"
+	"time"
+
+	"github.com/postlude/postlude/benchmarks/internal/figures"
+)
+
+// coreToCore is the unit of machine.Handover. Where cores are far from each other, tasks that
+// a queue hands from one to the other cost more, and a goroutine that runs where it was
+// started does not: ratios are of machines as near as they were.
+const coreToCore = "core to core, ns"
+
+// nearby bounds a handover between cores that share a cache, in nanoseconds: there it takes
+// some 50, else 200 and more.
+const nearby = 120
+
+// handovers adds how long they took before and after the measurement: nothing if the cores
+// have moved meanwhile, or there is but one.
+func (v values) handovers(before, after time.Duration) {
+	if before > 0 && isNear(before) == isNear(after) {
+		v[coreToCore] = float64(before+after) / 2
+	}
+}
+
+func isNear(handover time.Duration) bool { return handover <= nearby }
+
+// whereCores is a ratio over the rounds that had both measurements made on cores that were
+// near to each other, or far from each other.
+func (r results) whereCores(near bool, s, to spec, unit string) (figures.Spread, bool) {
+	ratios := figures.Ratios(r.of(s, unit), r.of(to, unit))
+	a, b := r.of(s, coreToCore), r.of(to, coreToCore)
+	for i := range ratios {
+		if math.IsNaN(a[i]+b[i]) || isNear(time.Duration(a[i])) != near || isNear(time.Duration(b[i])) != near {
+			ratios[i] = math.NaN()
+		}
+	}
+	return spreadOf(ratios)
+}
+
+// cores is that time over all measurements.
+func (r results) cores() (figures.Spread, bool) {
+	var all []float64
+	for s := range r {
+		all = append(all, r.of(s, coreToCore)...)
+	}
+	return spreadOf(all)
+}

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"testing"
+	"time"
+
+	"github.com/postlude/postlude/benchmarks/internal/contend"
+)
+
+// TestCores: a ratio belongs to near or far cores if both of its measurements do, from begin
+// to end.
+func TestCores(t *testing.T) {
+	c := costs{tasks: 1, rounds: 6}
+	of, to := c.spec(ourPostlude, contend.Sampled, 1), c.spec(contend.ByHand, contend.Sampled, 1)
+	r := results{}
+	for _, round := range []struct{ cpu, before, after, handBefore, handAfter int }{
+		{1, 50, 60, 50, 120},    // near
+		{3, 40, 40, 55, 45},     // near
+		{20, 250, 240, 300, 90}, // they have moved
+		{30, 250, 240, 60, 60},  // between the two
+		{4, 250, 240, 200, 121}, // far
+		{50, 0, 0, 0, 0},        // but one core
+	} {
+		v, hand := values{cpuPerTask: float64(round.cpu)}, values{cpuPerTask: 10}
+		v.handovers(time.Duration(round.before), time.Duration(round.after))
+		hand.handovers(time.Duration(round.handBefore), time.Duration(round.handAfter))
+		r[of], r[to] = append(r[of], v), append(r[to], hand)
+	}
+	for near, want := range map[bool]float64{true: 0.2, false: 0.4} {
+		if got, ok := r.whereCores(near, of, to, cpuPerTask); !ok || got.Median != want {
+			t.Errorf("near %t: %v, %t, want %v", near, got, ok, want)
+		}
+	}
+	if got, ok := r.cores(); !ok || got.Low != 40 || got.High != 245 {
+		t.Errorf("all cores: %v, %t", got, ok)
+	}
+	if _, ok := (results{of: {{cpuPerTask: 1}}, to: {{cpuPerTask: 1}}}).whereCores(true, of, to, cpuPerTask); ok {
+		t.Error("a ratio without cores has some")
+	}
+}
