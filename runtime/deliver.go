@@ -16,23 +16,18 @@ import (
 	"github.com/postlude/postlude/runtime/taskconv"
 )
 
-// incoming is what a durable task has that the queue delivered.
+// incoming is a durable task that the queue delivered, in one piece.
 type incoming struct {
-	queue, job string // the name of the queue, and its id of the job
-	attempt    int    // the queue's number of this one
-	refused    int    // of those before, see memory
+	task       task
+	base       leanContext // of the task
+	queue, job string      // the name of the queue, and its id of the job
+	attempt    int         // the queue's number of this one
+	refused    int         // of those before, see memory
 	args       json.RawMessage
 	carrier    durable.Carrier
 	waited     time.Duration // in the queue, since it could have been delivered
 	broken     error         // why the task can't be attempted
 	outcome    durable.Outcome
-}
-
-// received is a task that was delivered, in one piece.
-type received struct {
-	task
-	in  incoming
-	ctx leanContext
 }
 
 // maxLost is how many attempts in a row may end with the process before the task is taken
@@ -63,8 +58,8 @@ func (rt *Runtime) deliver(ctx context.Context, d durable.Delivery) durable.Outc
 // receive makes a task of a delivery. A task that can't be attempted is one, too: it
 // fails with the reason.
 func (rt *Runtime) receive(ps *plans, d *durable.Delivery) *task {
-	r := new(received)
-	t, in := &r.task, &r.in
+	in := new(incoming)
+	t := &in.task
 	in.queue, in.job, in.attempt, in.args, in.broken = cmp.Or(d.Queue, durable.DefaultQueue), d.ID, d.Attempt, d.Args, d.Err
 	if !d.Ready.IsZero() {
 		in.waited = max(0, time.Since(d.Ready)) // the clocks of two machines may differ
@@ -80,8 +75,8 @@ func (rt *Runtime) receive(ps *plans, d *durable.Delivery) *task {
 		t.id = newID(time.Now())
 	}
 	t.recall(d)
-	r.ctx.scope = &rt.scope
-	t.ctx = &r.ctx
+	in.base.scope = &rt.scope
+	t.ctx = &in.base
 	return t
 }
 
@@ -226,7 +221,6 @@ func (a *attempt) isBroken() bool {
 // report tells the engine what is to become of the job.
 func (a *attempt) report(f fate) {
 	o := &a.in.outcome
-	*o = durable.Outcome{}
 	switch f {
 	case succeeded:
 		o.Action = durable.Done
@@ -251,14 +245,11 @@ func (a *attempt) report(f fate) {
 // reportFailure calls the methods of errors, which are user code.
 func (a *attempt) reportFailure(o *durable.Outcome) {
 	o.Verdict = a.verdict.action.String()
-	var text string
-	var state json.RawMessage
 	err := within(context.WithoutCancel(a), 0, func(context.Context) error {
-		text, state = a.failure.Message(), a.memory()
+		o.Error, o.State = a.failure.Message(), a.memory()
 		return nil
 	})
 	if err != nil {
-		text, state = "(its error can't be read)", nil
+		o.Error, o.State = "(its error can't be read)", nil
 	}
-	o.Error, o.State = text, state
 }

@@ -158,16 +158,9 @@ func (q *queue) sweep(last bool) (waiting, run []*task) {
 }
 
 // finishes tells whether a sweep leaves the task alone. A durable one that waits to be
-// enqueued is, whatever its shield: nobody else can do that. One that was delivered and
-// has not begun is not: another process can have it at once.
+// enqueued is, whatever its shield: nobody else can do that.
 func (t *task) finishes(last bool) bool {
-	switch {
-	case t.state == running:
-		return t.set.shield || t.out != nil
-	case t.in != nil:
-		return false
-	}
-	return (t.set.shield || t.out != nil) && !last
+	return (t.set.shield || t.out != nil) && (!last || t.state == running)
 }
 
 // dropAll records and publishes that tasks were dropped. It does so on a goroutine of
@@ -189,13 +182,6 @@ func (rt *Runtime) dropAll(tasks []*task, reason string) {
 
 func (rt *Runtime) drop(t *task, reason string) {
 	defer rt.queue.dropped(t)
-	if t.in != nil {
-		if rt.queue.isClosed() {
-			rt.leave(t, StateRequeued)
-		}
-		t.emit(t.ctx, 0, slog.LevelInfo, taskconv.EventRequeued, "task handed back to its queue before it began")
-		return
-	}
 	rt.leave(t, StateDropped)
 	rt.countDropped(t.ctx, t, reason)
 	level := slog.LevelWarn
@@ -214,14 +200,10 @@ func (q *queue) dropped(t *task) {
 	defer q.mu.Unlock()
 	q.count(t, pending, -1)
 	err := fmt.Errorf("%w: task %q was dropped before it ran", ErrShuttingDown, t.name)
-	if past := t.failures(); t.in == nil && t.attempt.Load() > 0 && len(past) > 0 {
+	if past := t.failures(); t.attempt.Load() > 0 && len(past) > 0 {
 		err = fmt.Errorf("%w: task %q was dropped before its retry: %w", ErrShuttingDown, t.name, past[len(past)-1].Err)
 	}
-	f := dropped
-	if t.in != nil {
-		f = requeued
-	}
-	q.enterFateLocked(t, f, err)
+	q.enterFateLocked(t, dropped, err)
 }
 
 // settle gives the task its fate after an attempt.

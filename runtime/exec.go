@@ -11,6 +11,7 @@ import (
 
 	"github.com/postlude/postlude/internal/panics"
 	"github.com/postlude/postlude/otelx"
+	"github.com/postlude/postlude/runtime/taskconv"
 )
 
 // This file is the heart: one attempt, from the worker that takes it to its fate.
@@ -292,6 +293,9 @@ func (a *attempt) beginAgain() {
 func (a *attempt) judgeAgain() {
 	defer a.finishSpan() // also if what is to be told ends this goroutine, too
 	a.release()
+	if a.err == nil && a.exported && !a.told { // an argument's LogValue ended it, and is not called again
+		a.tell(conclusion{outcome: taskconv.OutcomeOK})
+	}
 	if a.err != nil && !a.decided {
 		a.failure = &Failure{
 			ID: a.ID(), Err: errGoexit, Kind: KindPanic, ErrorType: string(KindPanic), Attempt: a.number(),

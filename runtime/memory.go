@@ -100,7 +100,7 @@ func recall(state json.RawMessage) memory {
 	if len(state) == 0 {
 		return memory{}
 	}
-	m := new(memory)
+	m := new(memory) // not the result, which would be on the heap for those without, too
 	if json.Unmarshal(state, m) != nil || m.Version != memoryVersion {
 		return memory{}
 	}

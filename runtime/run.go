@@ -1,6 +1,10 @@
 package postlude
 
-import "context"
+import (
+	"context"
+
+	"github.com/postlude/postlude/runtime/durable"
+)
 
 // Run is the handle of a scheduled task. It is a small value; copies are of the same
 // task. It may be kept or thrown away: the task does not depend on it. The Run of a durable
@@ -167,6 +171,9 @@ func (t *task) publish(err error) {
 	t.over, t.err = true, err
 	// A Run may be kept for long, and shall not keep the request and the arguments.
 	t.stops, t.ctx, t.req, t.args, t.out, t.past = nil, nil, nil, nil, nil, nil
+	if t.in != nil {
+		t.in.args, t.in.carrier = nil, durable.Carrier{}
+	}
 	if t.done != nil {
 		close(t.done)
 	}

@@ -40,13 +40,16 @@ func (a *attempt) tell(c conclusion) {
 		a.span.SetAttributes(c.append(nil)...)
 		return
 	}
-	a.told = true
 	if a.isLocal() { // which leaves them on the stack
 		var space [9]attribute.KeyValue
-		a.local.Tell(a.origin(true), c.append(a.details(space[:0])))
+		kvs := c.append(a.details(space[:0]))
+		a.told = true // not before: an argument's LogValue may have ended the goroutine
+		a.local.Tell(a.origin(true), kvs)
 	} else {
+		kvs := c.append(a.details(make([]attribute.KeyValue, 0, 9)))
+		a.told = true
 		a.addLink(a.origin(false))
-		a.span.SetAttributes(c.append(a.details(make([]attribute.KeyValue, 0, 9)))...)
+		a.span.SetAttributes(kvs...)
 	}
 	if a.past != nil {
 		a.addLink(a.past.span)

@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// Carrier is what a propagator wrote, of which that reads it again: a
-// propagation.TextMapCarrier. It is a JSON object of texts, in the order of their keys. The
-// zero Carrier is empty, and a copy shares what is in it.
+// Carrier is what a propagator writes and, in another process, reads again: a
+// propagation.TextMapCarrier. As JSON it is an object of texts, in the order of their keys.
+// The zero Carrier is empty.
 type Carrier struct{ fields []field }
 
 type field struct{ key, value string }
@@ -42,15 +42,18 @@ func (c *Carrier) Get(key string) string {
 	return ""
 }
 
-// Set sets the value of the key.
+// Set sets the value of the key. Copies of the Carrier stay as they are.
 func (c *Carrier) Set(key, value string) {
+	c.fields = slices.Clone(c.fields)
+	c.put(key, value)
+}
+
+// put is Set for who has the only copy.
+func (c *Carrier) put(key, value string) {
 	i, ok := c.find(key)
 	if ok {
 		c.fields[i].value = value
 		return
-	}
-	if c.fields == nil {
-		c.fields = make([]field, 0, 2)
 	}
 	c.fields = slices.Insert(c.fields, i, field{key, value})
 }

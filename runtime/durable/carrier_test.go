@@ -11,7 +11,8 @@ import (
 	"github.com/postlude/postlude/runtime/durable"
 )
 
-// TestCarrier: a Carrier is what propagators take it for, and keeps its keys in order.
+// TestCarrier: a Carrier is what propagators take it for, keeps its keys in order, and has
+// nothing in common with its copies.
 func TestCarrier(t *testing.T) {
 	var c durable.Carrier
 	var _ propagation.TextMapCarrier = &c
@@ -24,6 +25,9 @@ func TestCarrier(t *testing.T) {
 	if got := c.Keys(); c.IsZero() || !slices.Equal(got, []string{"baggage", "traceparent", "tracestate"}) {
 		t.Errorf("the keys are %q", got)
 	}
+	before := c
+	before.Set("baggage", "x")
+	before.Set("a", "y")
 	for key, want := range map[string]string{"baggage": "b", "traceparent": "p", "tracestate": "s", "other": "", "": ""} {
 		if got := c.Get(key); got != want {
 			t.Errorf("%q has %q, not %q", key, got, want)
@@ -35,11 +39,11 @@ func TestCarrier(t *testing.T) {
 // every context that descends from it.
 func TestCause(t *testing.T) {
 	theirs, ours := errors.New("canceled remotely"), errors.New("ours")
-	translated := durable.WithCause(t.Context(), func(cause error) error {
+	translated := durable.TranslateCause(t.Context(), func(cause error) error {
 		if cause == theirs {
 			return durable.ErrCanceled
 		}
-		return cause
+		return nil
 	})
 	for _, c := range []struct {
 		in          context.Context
@@ -48,6 +52,7 @@ func TestCause(t *testing.T) {
 		{t.Context(), theirs, theirs},
 		{translated, theirs, durable.ErrCanceled},
 		{translated, ours, ours},
+		{durable.TranslateCause(t.Context(), nil), ours, ours},
 	} {
 		ctx, cancel := context.WithCancelCause(c.in)
 		if got := durable.Cause(ctx); got != nil {

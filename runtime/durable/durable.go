@@ -12,6 +12,7 @@
 package durable
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -165,7 +166,7 @@ type DeadLetter struct {
 	Error    string // Outcome.Error of the last attempt
 }
 
-// What an engine's ctx is canceled with, and what its errors are.
+// What Cause returns of an engine's ctx, and what its errors are.
 var (
 	// ErrCanceled: somebody canceled the job.
 	ErrCanceled = errors.New("durable: the job was canceled")
@@ -193,18 +194,19 @@ func TxOf(ctx context.Context) any { return ctx.Value(txKey{}) }
 
 type causeKey struct{}
 
-// WithCause returns a context from which, and from all that descend from it, Cause has the
-// meaning of what they are canceled with: translate gets what context.Cause returns. It is
-// for an Engine whose contexts others cancel, who don't know ErrCanceled.
-func WithCause(ctx context.Context, translate func(cause error) error) context.Context {
+// TranslateCause returns a context from which, and from all that descend from it, Cause has
+// the meaning of what they are canceled with: translate gets what context.Cause returns. It
+// is for an Engine whose contexts are canceled by a library that does not know ErrCanceled.
+// A nil of translate means that it is as it is.
+func TranslateCause(ctx context.Context, translate func(cause error) error) context.Context {
 	return context.WithValue(ctx, causeKey{}, translate)
 }
 
 // Cause returns why an Engine canceled the context of an attempt; nil if it did not.
 func Cause(ctx context.Context) error {
 	cause := context.Cause(ctx)
-	if translate, ok := ctx.Value(causeKey{}).(func(error) error); ok && cause != nil {
-		return translate(cause)
+	if translate, _ := ctx.Value(causeKey{}).(func(error) error); translate != nil && cause != nil {
+		return cmp.Or(translate(cause), cause)
 	}
 	return cause
 }

@@ -58,11 +58,11 @@ func (e Envelope) Encode() (json.RawMessage, error) {
 func Decode(data json.RawMessage) (Envelope, error) {
 	e, plain := decodePlain(data)
 	if !plain {
-		any := new(Envelope)
-		if err := json.Unmarshal(data, any); err != nil || any.Version != Version {
+		other := new(Envelope) // not e, which would be on the heap for the plain ones, too
+		if err := json.Unmarshal(data, other); err != nil || other.Version != Version {
 			return Envelope{}, refusal(data, err)
 		}
-		e = *any
+		e = *other
 	}
 	if !isUUID(e.ID) {
 		return Envelope{}, fmt.Errorf("%w: the id %.40q is no UUID", ErrDamaged, e.ID)

@@ -88,7 +88,7 @@ func (c *Carrier) cut(s string) (rest string, ok bool) {
 		if value, s, ok = cutText(s[1:]); !ok || s == "" {
 			return "", false
 		}
-		c.Set(key, value)
+		c.put(key, value)
 		switch s[0] {
 		case ',':
 			s = s[1:]

@@ -66,7 +66,7 @@ func (e *engine[TTx]) newSession(w durable.Worker) (*session[TTx], error) {
 		return nil, fmt.Errorf("the Worker needs Do and a Logger, and a Limit that is not negative (%d)", w.Limit)
 	}
 	s := &session[TTx]{engine: e, log: w.Logger, stopping: make(chan struct{}), done: make(chan struct{})}
-	s.base, s.end = context.WithCancel(durable.WithCause(context.Background(), meaning))
+	s.base, s.end = context.WithCancel(durable.TranslateCause(context.Background(), meaning))
 	limit := w.Limit
 	if limit == 0 {
 		limit = maxWorkers

@@ -109,7 +109,7 @@ func apply(job *river.Job[raw], out durable.Outcome) error {
 		if job.Attempt < maxAttempts {
 			job.MaxAttempts = maxAttempts
 		}
-		delay := out.Delay
+		delay := out.Delay // a copy: out itself need not be on the heap
 		job.Args.retry = &delay
 		return &outcomeError{storable(out.Error)}
 	case durable.Fail:
