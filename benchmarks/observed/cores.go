@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"math"
 	"time"
 
@@ -25,6 +26,19 @@ func (v values) handovers(before, after time.Duration) {
 }
 
 func isNear(handover time.Duration) bool { return handover <= nearby }
+
+// awaitNear waits until the cores are near to each other, for a minute at most: the report
+// tells what was not.
+func awaitNear(ctx context.Context, handover func() time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for pause := time.NewTicker(time.Second); ctx.Err() == nil && !isNear(handover()); {
+		select {
+		case <-ctx.Done():
+		case <-pause.C:
+		}
+	}
+}
 
 // whereCores is a ratio over the rounds that had both measurements made on cores that were
 // near to each other, or far from each other.

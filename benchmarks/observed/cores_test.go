@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/postlude/postlude/benchmarks/internal/contend"
@@ -36,5 +38,33 @@ func TestCores(t *testing.T) {
 	}
 	if _, ok := (results{of: {{cpuPerTask: 1}}, to: {{cpuPerTask: 1}}}).whereCores(true, of, to, cpuPerTask); ok {
 		t.Error("a ratio without cores has some")
+	}
+}
+
+// TestAwaitNear: the wait is over when the cores are near, when nobody wants it any more, and
+// after a minute.
+func TestAwaitNear(t *testing.T) {
+	for _, c := range []struct {
+		near, canceled, want time.Duration
+	}{
+		{0, time.Hour, 0},
+		{2500 * time.Millisecond, time.Hour, 3 * time.Second},
+		{time.Hour, 5 * time.Second, 5 * time.Second},
+		{time.Hour, time.Hour, time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			began := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), c.canceled)
+			defer cancel()
+			awaitNear(ctx, func() time.Duration {
+				if time.Since(began) >= c.near {
+					return 50
+				}
+				return 250
+			})
+			if took := time.Since(began); took != c.want {
+				t.Errorf("near after %v, canceled after %v: waited %v, want %v", c.near, c.canceled, took, c.want)
+			}
+		})
 	}
 }

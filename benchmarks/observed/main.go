@@ -39,6 +39,7 @@ type options struct {
 	resume   string
 	limit    time.Duration
 	quick    bool
+	near     bool
 }
 
 func main() {
@@ -54,6 +55,7 @@ func main() {
 	flag.StringVar(&o.resume, "resume", "", "file that keeps what was measured: a run goes on where the last one that had it ended")
 	flag.DurationVar(&o.limit, "limit", 15*time.Minute, "time after which no measurement is begun; the later rounds lack some then")
 	flag.BoolVar(&o.quick, "quick", false, "measure little of everything: whether it works, not how fast")
+	flag.BoolVar(&o.near, "near", false, "before each measurement, wait for up to a minute until the machine's cores are near to each other")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, o)
@@ -80,6 +82,12 @@ func run(ctx context.Context, o options) error {
 	r := runner{
 		rounds: o.rounds, only: only, profiles: o.profiles, limit: o.limit, measure: child,
 		progress: func(format string, args ...any) { fmt.Fprintf(os.Stderr, format, args...) },
+	}
+	if o.near {
+		r.measure = func(ctx context.Context, s spec, profiles string) (values, error) {
+			awaitNear(ctx, machine.Handover)
+			return child(ctx, s, profiles)
+		}
 	}
 	out := &report{scale: sc, began: time.Now(), command: command(), parts: o.resume != ""}
 	out.loads[0] = machine.Load()
