@@ -77,7 +77,7 @@ func (r report) reading() []string {
 			lines = append(lines, fmt.Sprintf("%s: its p99 from enqueueing to start is %s that of raw River.", backend, s))
 		}
 		if s := cost(all); s != "" {
-			lines = append(lines, fmt.Sprintf("%s: Postlude computes longer than raw River by %s.", backend, s))
+			lines = append(lines, fmt.Sprintf("%s: the CPU that a job costs with Postlude is that with raw River, and %s.", backend, s))
 		}
 		for _, c := range all {
 			lines = append(lines, c.remarks()...)
@@ -112,7 +112,7 @@ func cost(all []comparison) string {
 	var parts []string
 	for _, c := range all {
 		if c.unit == cpuPerJob.unit && c.rounds > 0 {
-			parts = append(parts, fmt.Sprintf("%.0f µs (%s)", c.postlude.Median-c.same.Median, lower(c.measurement)))
+			parts = append(parts, fmt.Sprintf("%+.0f µs (%s)", c.postlude.Median-c.same.Median, lower(c.measurement)))
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -155,6 +155,6 @@ func (c comparison) remarks() []string {
 var caveats = []string{
 	"Client and database share the cores, so that what Postlude computes is taken from the database, too.",
 	"With SQLite, River looks for notifications every 50 ms: that is most of the time from enqueueing to start, for both.",
-	"PostgreSQL, Work: a profile tells where Postlude's time goes, beyond raw River's. Somewhat less than half is the span, the record and the metrics of each attempt; a fifth the envelope and the hand-over from River's goroutine to a worker of the runtime; the rest the garbage collector, which has twice as much to collect. The database has less to do than for raw River.",
+	"PostgreSQL, Work: a profile tells where Postlude's time goes, beyond raw River's. Somewhat less than half is the span, the record and the metrics of each attempt; a third the envelope, the arguments and the hand-over from River's goroutine to a worker of the runtime; the rest the garbage collector, which has a third more to collect. The database has less to do than for raw River.",
 	"The jobs do nothing. What Postlude adds to each is a constant, and the longer the jobs are, the less it counts.",
 }

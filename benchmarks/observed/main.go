@@ -8,6 +8,9 @@
 //
 //	go run ./observed -section cost,HTTP -rounds 3
 //	go run ./observed -only 'cost/Postlude.*/sampled/64' -rounds 1 -profile /tmp
+//
+// A virtual machine's cores may be near to each other at one time and far at another, which
+// the report tells apart; -near waits for the former.
 package main
 
 import (
