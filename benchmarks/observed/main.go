@@ -117,7 +117,11 @@ func run(ctx context.Context, o options) error {
 func command() string {
 	text := "cd benchmarks && go run ./observed"
 	flag.Visit(func(f *flag.Flag) {
-		if !slices.Contains([]string{"o", "profile", "resume", "limit"}, f.Name) {
+		switch {
+		case slices.Contains([]string{"o", "profile", "resume", "limit"}, f.Name):
+		case f.Value.String() == "true": // it takes no value
+			text += " -" + f.Name
+		default:
 			text += fmt.Sprintf(" -%s %v", f.Name, f.Value)
 		}
 	})
