@@ -40,21 +40,22 @@ func awaitNear(ctx context.Context, handover func() time.Duration) {
 	}
 }
 
-// whereCores is a ratio over the rounds that had both measurements made on cores that were
-// near to each other, or far from each other.
-func (r results) whereCores(near bool, s, to spec, unit string) (figures.Spread, bool) {
-	ratios := figures.Ratios(r.of(s, unit), r.of(to, unit))
-	a, b := r.of(s, coreToCore), r.of(to, coreToCore)
-	for i := range ratios {
-		if math.IsNaN(a[i]+b[i]) || isNear(time.Duration(a[i])) != near || isNear(time.Duration(b[i])) != near {
-			ratios[i] = math.NaN()
-		}
-	}
-	return spreadOf(ratios)
+// cores are those that measurements were made on.
+type cores uint8
+
+const (
+	anyCores cores = iota
+	nearCores
+	farCores
+)
+
+// has tells whether a measurement with that time between cores was made on such ones.
+func (c cores) has(handover float64) bool {
+	return c == anyCores || !math.IsNaN(handover) && isNear(time.Duration(handover)) == (c == nearCores)
 }
 
-// cores is that time over all measurements.
-func (r results) cores() (figures.Spread, bool) {
+// between is that time over all measurements.
+func (r results) between() (figures.Spread, bool) {
 	var all []float64
 	for s := range r {
 		all = append(all, r.of(s, coreToCore)...)

@@ -28,15 +28,15 @@ func TestCores(t *testing.T) {
 		hand.handovers(time.Duration(round.handBefore), time.Duration(round.handAfter))
 		r[of], r[to] = append(r[of], v), append(r[to], hand)
 	}
-	for near, want := range map[bool]float64{true: 0.2, false: 0.4} {
-		if got, ok := r.whereCores(near, of, to, cpuPerTask); !ok || got.Median != want {
-			t.Errorf("near %t: %v, %t, want %v", near, got, ok, want)
+	for where, want := range map[cores]float64{nearCores: 0.2, farCores: 0.4} {
+		if got, ok := r.ratio(of, to, cpuPerTask, where); !ok || got.Median != want {
+			t.Errorf("cores %d: %v, %t, want %v", where, got, ok, want)
 		}
 	}
-	if got, ok := r.cores(); !ok || got.Low != 40 || got.High != 245 {
+	if got, ok := r.between(); !ok || got.Low != 40 || got.High != 245 {
 		t.Errorf("all cores: %v, %t", got, ok)
 	}
-	if _, ok := (results{of: {{cpuPerTask: 1}}, to: {{cpuPerTask: 1}}}).whereCores(true, of, to, cpuPerTask); ok {
+	if _, ok := (results{of: {{cpuPerTask: 1}}, to: {{cpuPerTask: 1}}}).ratio(of, to, cpuPerTask, nearCores); ok {
 		t.Error("a ratio without cores has some")
 	}
 }

@@ -70,7 +70,7 @@ medians of the rounds in which the cores were near to each other, and far.`, c.t
 			return
 		}
 		t.Add(name, spans, fmt.Sprint(s.Submitters), r.results.cell(s, cpuPerTask), median, extremes,
-			r.cellOf(ratioWhere(true, s, base, cpuPerTask)), r.cellOf(ratioWhere(false, s, base, cpuPerTask)),
+			r.cellOf(ratio(s, base, cpuPerTask), nearCores), r.cellOf(ratio(s, base, cpuPerTask), farCores),
 			r.results.cell(s, wallPerTask), r.results.cell(s, bytesPerTask), r.results.cell(s, allocsPerTask))
 	}
 	for _, sampling := range samplings {

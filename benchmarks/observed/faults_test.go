@@ -69,7 +69,7 @@ func TestPairs(t *testing.T) {
 		if len(faults) != tc.faults {
 			t.Errorf("with %q failing: %d faults, want %d", tc.faulty, len(faults), tc.faults)
 		}
-		ratio, ok := got.ratio(c.spec(slogPostlude, contend.Sampled, 1), c.spec(contend.ByHand, contend.Sampled, 1), cpuPerTask)
+		ratio, ok := got.ratio(c.spec(slogPostlude, contend.Sampled, 1), c.spec(contend.ByHand, contend.Sampled, 1), cpuPerTask, anyCores)
 		if !ok || ratio.Low != tc.want[0] || ratio.High != tc.want[1] {
 			t.Errorf("with %q failing: the ratios are %+v, want %v", tc.faulty, ratio, tc.want)
 		}

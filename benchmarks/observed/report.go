@@ -63,8 +63,8 @@ func (r *report) document(sections []section, faults []error) string {
 	for _, line := range about() {
 		fmt.Fprintf(&r.body, "- %s\n", line)
 	}
-	if cores, ok := r.results.cores(); ok {
-		fmt.Fprintf(&r.body, "- what a core writes another one sees in %.0f ns (median; %.0f to %.0f)\n", cores.Median, cores.Low, cores.High)
+	if times, ok := r.results.between(); ok {
+		fmt.Fprintf(&r.body, "- what a core writes another one sees in %.0f ns (median; %.0f to %.0f)\n", times.Median, times.Low, times.High)
 	}
 	fmt.Fprintf(&r.body, "- load average %.1f before, %.1f after\n\n", r.loads[0], r.loads[1])
 	if r.loads[0] > 0.5 {

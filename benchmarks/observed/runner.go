@@ -113,9 +113,16 @@ func (r results) spread(s spec, unit string) (figures.Spread, bool) {
 	return spreadOf(r.of(s, unit))
 }
 
-// ratio is that of the figures of two, round by round.
-func (r results) ratio(s, to spec, unit string) (figures.Spread, bool) {
-	return spreadOf(figures.Ratios(r.of(s, unit), r.of(to, unit)))
+// ratio is that of the figures of two, round by round, of those that had both on such cores.
+func (r results) ratio(s, to spec, unit string, where cores) (figures.Spread, bool) {
+	ratios := figures.Ratios(r.of(s, unit), r.of(to, unit))
+	a, b := r.of(s, coreToCore), r.of(to, coreToCore)
+	for i := range ratios {
+		if !where.has(a[i]) || !where.has(b[i]) {
+			ratios[i] = math.NaN()
+		}
+	}
+	return spreadOf(ratios)
 }
 
 func spreadOf(all []float64) (figures.Spread, bool) {
@@ -139,7 +146,7 @@ func (r results) cell(s spec, unit string) string {
 
 // ratioCells are a ratio's median, and its extremes.
 func (r results) ratioCells(s, to spec, unit string) (median, extremes string) {
-	got, ok := r.ratio(s, to, unit)
+	got, ok := r.ratio(s, to, unit, anyCores)
 	if !ok {
 		return "", ""
 	}
