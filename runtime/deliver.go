@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/postlude/postlude/internal/panics"
@@ -141,14 +140,20 @@ func parseTiming(s string) timing {
 	return immediate
 }
 
-// parseID reads an id that may come from anywhere.
+// parseID reads an id that may come from anywhere. Dashes mean nothing.
 func parseID(s string) (id [16]byte, ok bool) {
-	digits := strings.ReplaceAll(s, "-", "")
-	if len(digits) != hex.EncodedLen(len(id)) {
-		return id, false
+	digits := make([]byte, 0, hex.EncodedLen(len(id)))
+	for i := range len(s) {
+		switch {
+		case s[i] == '-':
+		case len(digits) == cap(digits):
+			return id, false
+		default:
+			digits = append(digits, s[i])
+		}
 	}
-	_, err := hex.Decode(id[:], []byte(digits))
-	return id, err == nil
+	n, err := hex.Decode(id[:], digits)
+	return id, err == nil && n == len(id)
 }
 
 // handedBack tells whether the task is to go back to its queue, as this process can't, or

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -55,22 +54,28 @@ func (e Envelope) Encode() (json.RawMessage, error) {
 }
 
 // Decode reads an envelope. The error is an ErrVersion or an ErrDamaged.
-func Decode(data json.RawMessage) (Envelope, error) {
-	e, plain := decodePlain(data)
-	if !plain {
+func Decode(data json.RawMessage) (e Envelope, err error) {
+	if err = e.decode(data); err != nil {
+		e = Envelope{}
+	}
+	return e, err
+}
+
+func (e *Envelope) decode(data json.RawMessage) error {
+	if !e.decodePlain(data) {
 		other := new(Envelope) // not e, which would be on the heap for the plain ones, too
 		if err := json.Unmarshal(data, other); err != nil || other.Version != Version {
-			return Envelope{}, refusal(data, err)
+			return refusal(data, err)
 		}
-		e = *other
+		*e = *other
 	}
 	if !isUUID(e.ID) {
-		return Envelope{}, fmt.Errorf("%w: the id %.40q is no UUID", ErrDamaged, e.ID)
+		return fmt.Errorf("%w: the id %.40q is no UUID", ErrDamaged, e.ID)
 	}
 	if e.Timeout != nil && *e.Timeout < 0 {
-		return Envelope{}, fmt.Errorf("%w: the timeout is negative", ErrDamaged)
+		return fmt.Errorf("%w: the timeout is negative", ErrDamaged)
 	}
-	return e, nil
+	return nil
 }
 
 // refusal tells why an envelope can't be read. Of another version anything may be
@@ -94,8 +99,10 @@ func isUUID(s string) bool {
 	if len(s) != 36 {
 		return false
 	}
-	for i, c := range []byte(s) {
-		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash != (c == '-') || !dash && !strings.ContainsRune("0123456789abcdef", rune(c)) {
+	for i := range len(s) {
+		c := s[i]
+		digit := '0' <= c && c <= '9' || 'a' <= c && c <= 'f'
+		if dash := i == 8 || i == 13 || i == 18 || i == 23; dash && c != '-' || !dash && !digit {
 			return false
 		}
 	}

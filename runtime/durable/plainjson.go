@@ -55,27 +55,28 @@ func isPlain(s string) bool {
 	return true
 }
 
-// decodePlain decodes an envelope, if it is one that appendPlain writes.
-func decodePlain(data json.RawMessage) (e Envelope, ok bool) {
+// decodePlain decodes an envelope, if it is one that appendPlain writes. Otherwise what it
+// leaves is worth nothing.
+func (e *Envelope) decodePlain(data json.RawMessage) (ok bool) {
 	rest, ok := strings.CutPrefix(string(data), plainBegin)
 	if !ok {
-		return e, false
+		return false
 	}
 	e.Version = Version
 	if e.ID, rest, ok = cutText(rest); !ok {
-		return e, false
+		return false
 	}
 	if after, has := strings.CutPrefix(rest, plainTiming); has {
 		if e.Timing, rest, ok = cutText(after); !ok {
-			return e, false
+			return false
 		}
 	}
 	if after, has := strings.CutPrefix(rest, plainCarrier); has {
 		if rest, ok = e.Carrier.cut(after); !ok {
-			return e, false
+			return false
 		}
 	}
-	return e, rest == "}"
+	return rest == "}"
 }
 
 // cut reads keys and values up to the end of their object.

@@ -9,7 +9,7 @@ import (
 	"github.com/postlude/postlude/runtime/durable/riverdurable/internal/metadata"
 )
 
-func deliveryOf(row *rivertype.JobRow) durable.Delivery {
+func deliveryOf(row *rivertype.JobRow, unread error) durable.Delivery {
 	ready := row.ScheduledAt
 	if row.CreatedAt.After(ready) {
 		ready = row.CreatedAt
@@ -20,7 +20,7 @@ func deliveryOf(row *rivertype.JobRow) durable.Delivery {
 			Task: row.Kind, Args: row.EncodedArgs, Envelope: envelope,
 			Options: durable.Options{Queue: row.Queue, Priority: row.Priority},
 		},
-		ID: idOf(row.ID), Attempt: row.Attempt, Ready: ready, State: state,
+		ID: idOf(row.ID), Attempt: row.Attempt, Ready: ready, State: state, Err: unread,
 	}
 }
 

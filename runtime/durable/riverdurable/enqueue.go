@@ -24,21 +24,17 @@ import (
 // for the runtime to say.
 const maxAttempts = 1<<15 - 1
 
-// raw are the arguments of all tasks: one Go type, but one River kind for each task.
-type raw struct {
+// newJob is what River is given to insert, for all tasks: one Go type, but one River kind
+// for each task.
+type newJob struct {
 	kind string
 	json json.RawMessage
-	opts durable.Options // of an Enqueue, for uniqueness
-
-	retry *time.Duration // of an attempt that wants another, for worker.NextRetry
+	opts durable.Options // for uniqueness
 }
 
-func (r raw) Kind() string { return r.kind }
+func (j newJob) Kind() string { return j.kind }
 
-func (r raw) MarshalJSON() ([]byte, error) { return r.json.MarshalJSON() }
-
-// UnmarshalJSON keeps nothing: the row has the arguments already.
-func (*raw) UnmarshalJSON([]byte) error { return nil }
+func (j newJob) MarshalJSON() ([]byte, error) { return j.json.MarshalJSON() }
 
 func (e *engine[TTx]) Enqueue(ctx context.Context, j durable.Job) (durable.Receipt, error) {
 	receipt, err := e.enqueue(ctx, j)
@@ -56,7 +52,7 @@ func (e *engine[TTx]) enqueue(ctx context.Context, j durable.Job) (durable.Recei
 	if err != nil {
 		return durable.Receipt{}, err
 	}
-	args := raw{kind: j.Task, json: j.Args, opts: j.Options}
+	args := newJob{kind: j.Task, json: j.Args, opts: j.Options}
 	opts := &river.InsertOpts{Queue: j.Queue, Priority: j.Priority, ScheduledAt: j.At, Metadata: meta}
 	var res *rivertype.JobInsertResult
 	switch tx := durable.TxOf(ctx).(type) {
@@ -87,7 +83,7 @@ const commitTimeout = 10 * time.Second
 
 // insert is River's Insert, but for the end of ctx: once the commit is on its way, it is too
 // late to say that nothing was stored, and the answer is waited for.
-func (e *engine[TTx]) insert(ctx context.Context, args raw, opts *river.InsertOpts) (*rivertype.JobInsertResult, error) {
+func (e *engine[TTx]) insert(ctx context.Context, args newJob, opts *river.InsertOpts) (*rivertype.JobInsertResult, error) {
 	tx, err := e.begin(ctx)
 	if err != nil {
 		return nil, err
@@ -143,7 +139,7 @@ const soon = 5 * time.Second
 
 func (in *insertion) InsertMany(ctx context.Context, many []*rivertype.JobInsertParams, do func(context.Context) ([]*rivertype.JobInsertResult, error)) ([]*rivertype.JobInsertResult, error) {
 	for _, params := range many {
-		args, ok := params.Args.(raw)
+		args, ok := params.Args.(newJob)
 		if !ok {
 			continue
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"maps"
 	"sync"
+
+	"github.com/riverqueue/river/rivertype"
 )
 
 // flights are the attempts of a session: from when their rows were fetched until their
@@ -14,23 +16,44 @@ type flights struct {
 }
 
 type flight struct {
-	attempt int
-	cancel  context.CancelCauseFunc // nil until it begins
-	cause   error                   // of a cancellation before that
-	taken   bool                    // by another worker: its outcome is nobody's any more
-	leave   func()                  // gives its slot back; nil after its end
+	attempt        int
+	args, metadata []byte // of the row, until it is unwrapped
+	unwrapped      bool
+	cancel         context.CancelCauseFunc // nil until it begins
+	cause          error                   // of a cancellation before that
+	taken          bool                    // by another worker: its outcome is nobody's any more
+	slots          <-chan struct{}         // where it has its slot; nil after its end
 }
 
 // add says false if an earlier attempt of the row is still in flight: one that was taken
 // from the session, which then fetched the row again.
-func (f *flights) add(id int64, attempt int, leave func()) bool {
+//
+// It keeps the row's arguments and metadata from River until unwrap: River would decode the
+// ones and search the others for what is its own, and finds the same in these.
+func (f *flights) add(row *rivertype.JobRow, slots <-chan struct{}) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.m[id] != nil {
+	if f.m[row.ID] != nil {
 		return false
 	}
-	f.m[id] = &flight{attempt: attempt, leave: leave}
+	f.m[row.ID] = &flight{attempt: row.Attempt, args: row.EncodedArgs, metadata: row.Metadata, slots: slots}
+	row.EncodedArgs, row.Metadata = nothing, empty
 	return true
+}
+
+var (
+	nothing = []byte("[]")
+	empty   = []byte("{}")
+)
+
+// unwrap gives the row its arguments and metadata back.
+func (f *flights) unwrap(row *rivertype.JobRow) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if fl := f.m[row.ID]; fl != nil && !fl.unwrapped {
+		row.EncodedArgs, row.Metadata = fl.args, fl.metadata
+		fl.args, fl.metadata, fl.unwrapped = nil, nil, true
+	}
 }
 
 // begin makes the flight one that can be canceled.
@@ -56,9 +79,9 @@ func (f *flights) end(id int64) {
 
 func (fl *flight) end() {
 	fl.cancel = nil
-	if fl.leave != nil {
-		fl.leave()
-		fl.leave = nil
+	if fl.slots != nil {
+		<-fl.slots
+		fl.slots = nil
 	}
 }
 
@@ -68,7 +91,7 @@ func (f *flights) settle(ids []int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, id := range ids {
-		if fl := f.m[id]; fl != nil && fl.leave == nil {
+		if fl := f.m[id]; fl != nil && fl.slots == nil {
 			delete(f.m, id)
 		}
 	}
@@ -145,7 +168,7 @@ func (f *flights) own(p *outcomes) *outcomes {
 	defer f.mu.Unlock()
 	return pick(p, func(i int) bool {
 		fl := f.m[p.ID[i]]
-		return fl != nil && fl.leave == nil && !fl.taken
+		return fl != nil && fl.slots == nil && !fl.taken
 	})
 }
 

@@ -72,7 +72,7 @@ func (g *guard) admit(ctx context.Context, res *riverdriver.JobGetAvailableResul
 	var refused []*rivertype.JobRow
 	admitted := res.Jobs[:0]
 	for _, row := range res.Jobs {
-		if claimed && g.flights.add(row.ID, row.Attempt, func() { g.leave(1) }) {
+		if claimed && g.flights.add(row, g.slots) {
 			admitted = append(admitted, row)
 			continue
 		}

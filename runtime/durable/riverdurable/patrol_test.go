@@ -1,7 +1,9 @@
 package riverdurable
 
 import (
+	"encoding/json"
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
@@ -39,13 +41,17 @@ func TestOrphansLook(t *testing.T) {
 // River may repeat one when the row is in flight again.
 func TestOwn(t *testing.T) {
 	f := flights{m: map[int64]*flight{}}
-	p := &outcomes{}
+	p, slots := &outcomes{}, make(chan struct{}, 5)
 	for id := range int64(5) {
-		f.add(id, 1, func() {})
+		slots <- struct{}{}
+		f.add(&rivertype.JobRow{ID: id, Attempt: 1}, slots)
 		add(p, riverdriver.JobSetStateCompleted(id, time.Now(), nil))
 	}
 	for _, id := range []int64{0, 1, 2, 3} {
 		f.end(id)
+	}
+	if len(slots) != 1 {
+		t.Errorf("%d slots are taken", len(slots))
 	}
 	f.judge([]int64{0, 1, 2}, map[int64]int{0: 1, 1: 2})
 	if own := f.own(p); len(own.ID) != 2 || own.ID[0] != 0 || own.ID[1] != 3 || len(own.State) != 2 || own.State[1] != rivertype.JobStateCompleted {
@@ -54,5 +60,29 @@ func TestOwn(t *testing.T) {
 	f.settle(p.ID)
 	if own := f.own(p); len(own.ID) != 0 || f.count() != 1 || f.attempt(4) != 1 {
 		t.Errorf("after settling, %v are own, and %d in flight", own.ID, f.count())
+	}
+}
+
+// TestWrapped: until the attempt, River sees nothing of what is in a row, and it is decoded
+// without a fault.
+func TestWrapped(t *testing.T) {
+	f, slots := flights{m: map[int64]*flight{}}, make(chan struct{}, 1)
+	row := &rivertype.JobRow{ID: 1, EncodedArgs: []byte(`{"n":1}`), Metadata: []byte(`{"m":2}`)}
+	if !f.add(row, slots) {
+		t.Fatal("it is in flight already")
+	}
+	var args given
+	if err := json.Unmarshal(row.EncodedArgs, &args); err != nil || !json.Valid(row.Metadata) || strings.Contains(string(row.EncodedArgs)+string(row.Metadata), ":") {
+		t.Errorf("River sees %s and %s: %v", row.EncodedArgs, row.Metadata, err)
+	}
+	again := *row
+	if f.add(&again, slots) {
+		t.Error("it is in flight twice")
+	}
+	for range 2 {
+		f.unwrap(row)
+		if string(row.EncodedArgs) != `{"n":1}` || string(row.Metadata) != `{"m":2}` {
+			t.Errorf("the attempt sees %s and %s", row.EncodedArgs, row.Metadata)
+		}
 	}
 }

@@ -122,7 +122,7 @@ func (s *session[TTx]) config(w durable.Worker) *river.Config {
 	handler := &worker{do: w.Do, flights: &s.guard.flights, stopping: s.stopping, log: w.Logger}
 	workers := river.NewWorkers()
 	for _, task := range tasksOf(w) {
-		river.AddWorkerArgs(workers, raw{kind: task}, river.Worker[raw](handler))
+		river.AddWorkerArgs(workers, given{kind: task}, river.Worker[given](handler))
 	}
 	c := &river.Config{
 		ID: s.id, Logger: riverLogger(w.Logger),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -14,6 +15,28 @@ import (
 	"github.com/postlude/postlude/runtime/durable"
 	"github.com/postlude/postlude/runtime/durable/riverdurable/internal/metadata"
 )
+
+// given is what River has of the arguments of an attempt, for all tasks: nothing, as the
+// row has them.
+type given struct {
+	kind  string
+	retry *time.Duration // of an attempt that wants another, for worker.NextRetry
+}
+
+// Kind is also what River calls first, and last before its calls get deep, on a new goroutine
+// for each job. A stack of 2 KiB would be doubled twice then, and all that is on it adjusted.
+// What Kind makes room for has it grow once, while there is little on it.
+func (g given) Kind() string {
+	var room [stackRoom]byte
+	runtime.KeepAlive(&room)
+	return g.kind
+}
+
+// stackRoom is too much for 4 KiB, with what is on the stack of River's goroutine and what Go
+// keeps free.
+const stackRoom = 2560
+
+func (*given) UnmarshalJSON([]byte) error { return nil }
 
 // worker is River's worker of all tasks of a session.
 type worker struct {
@@ -31,42 +54,44 @@ func (e *outcomeError) Error() string { return e.text }
 func (w *worker) Middleware(*rivertype.JobRow) []rivertype.WorkerMiddleware { return nil }
 
 // Timeout is none: the runtime has its own.
-func (w *worker) Timeout(*river.Job[raw]) time.Duration { return -1 }
+func (w *worker) Timeout(*river.Job[given]) time.Duration { return -1 }
 
 // NextRetry counts from now: River refuses a time that is over.
-func (w *worker) NextRetry(job *river.Job[raw]) time.Time {
+func (w *worker) NextRetry(job *river.Job[given]) time.Time {
 	if job.Args.retry == nil {
 		return time.Time{} // Do has panicked, which it must not: slowly has its say
 	}
 	return time.Now().Add(max(*job.Args.retry, 0))
 }
 
-func (w *worker) Work(ctx context.Context, job *river.Job[raw]) error {
+func (w *worker) Work(ctx context.Context, job *river.Job[given]) error {
 	defer w.flights.end(job.ID)
+	w.flights.unwrap(job.JobRow)
 	select {
 	case <-w.stopping: // fetched at the last moment
 		return river.JobSnooze(0)
 	default:
 	}
-	out := w.attempt(ctx, job.ID, deliveryOf(job.JobRow))
+	out := w.attempt(ctx, job.JobRow, nil)
 	if err := w.setMetadata(ctx, job.ID, out); err != nil {
 		return err
 	}
 	return apply(job, out)
 }
 
-// attempt calls Do with a context that the session, too, can cancel. What Do panics with,
-// which it must not, River stores as the text of an error.
-func (w *worker) attempt(ctx context.Context, id int64, d durable.Delivery) durable.Outcome {
+// attempt calls Do with a context that the session, too, can cancel. unread is why River
+// could not read the row. What Do panics with, which it must not, River stores as the text of
+// an error.
+func (w *worker) attempt(ctx context.Context, row *rivertype.JobRow, unread error) durable.Outcome {
 	own, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	w.flights.begin(id, cancel)
+	w.flights.begin(row.ID, cancel)
 	defer func() {
 		if v := recover(); v != nil {
 			panic(storable(fmt.Sprint(v)))
 		}
 	}()
-	return w.do(own, d)
+	return w.do(own, deliveryOf(row, unread))
 }
 
 // meaning translates what River cancels the context of a job with.
@@ -101,7 +126,7 @@ func (w *worker) setMetadata(ctx context.Context, id int64, out durable.Outcome)
 
 // apply returns what makes River do what the outcome wants. It reads the number of the
 // attempt and the allowed ones from the row it has in memory, so that they can be set there.
-func apply(job *river.Job[raw], out durable.Outcome) error {
+func apply(job *river.Job[given], out durable.Outcome) error {
 	switch out.Action {
 	case durable.Done:
 		return nil
@@ -129,12 +154,11 @@ func (w *worker) HandleError(ctx context.Context, row *rivertype.JobRow, err err
 		return nil
 	}
 	defer w.flights.end(row.ID)
+	w.flights.unwrap(row)
 	if row.Attempt < maxAttempts {
 		row.MaxAttempts = maxAttempts // it is kept
 	}
-	d := deliveryOf(row)
-	d.Err = fmt.Errorf("riverdurable: reading job %d: %w", row.ID, err)
-	w.attempt(ctx, row.ID, d)
+	w.attempt(ctx, row, fmt.Errorf("riverdurable: reading job %d: %w", row.ID, err))
 	return nil
 }
 
