@@ -41,9 +41,10 @@ const intro = `
   has a JSON record (written to nowhere) and the metrics.
 
 What riverdurable does in another way than River on the same settings is a part of what is measured: with SQLite,
-its connection keeps the statements that it has prepared; with PostgreSQL, an Enqueue takes two round trips (BEGIN
-goes with the INSERT, and NOTIFY with the COMMIT) and River's Insert four, and successes are stored by an UPDATE that
-names the holder and the attempt. River's own statement does not, and reads the rows back.
+its connection keeps the statements that it has prepared; with PostgreSQL, an Enqueue is one statement, which commits
+itself, and River's Insert is four (BEGIN, INSERT, at times NOTIFY, COMMIT); River does not see the arguments and the
+metadata of the jobs that it works; and successes are stored by an UPDATE that names the holder and the attempt. River's
+own statement does not, and reads the rows back.
 
 And in what:
 

@@ -25,7 +25,8 @@ type engine[TTx any] struct {
 	store     store
 	txName    string
 	refuseNUL bool
-	begin     func(ctx context.Context) (riverdriver.ExecutorTx, error) // of the transaction of an Enqueue
+	// insert is that of an Enqueue without a transaction.
+	insert func(context.Context, newJob, *river.InsertOpts) (*rivertype.JobInsertResult, error)
 	// claim secures that jobs which the session is given stay its own, see claims. nil if
 	// nobody else could take them.
 	claim func(ctx context.Context, s *session[TTx]) (claim, error)
@@ -46,10 +47,11 @@ func newEngine[TTx any](cfg config, driver riverdriver.Driver[TTx], db database,
 	if err != nil {
 		return nil, fmt.Errorf("riverdurable: %w", err)
 	}
-	return &engine[TTx]{
-		config: cfg, driver: driver, client: client, store: store{db: db, dialect: d},
-		begin: driver.GetExecutor().Begin, sessions: map[string]*session[TTx]{},
-	}, nil
+	e := &engine[TTx]{
+		config: cfg, driver: driver, client: client, store: store{db: db, dialect: d}, sessions: map[string]*session[TTx]{},
+	}
+	e.insert = e.insertTx
+	return e, nil
 }
 
 func idOf(id int64) string { return strconv.FormatInt(id, 10) }

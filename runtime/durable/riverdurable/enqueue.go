@@ -81,10 +81,10 @@ func (e *engine[TTx]) enqueue(ctx context.Context, j durable.Job) (durable.Recei
 
 const commitTimeout = 10 * time.Second
 
-// insert is River's Insert, but for the end of ctx: once the commit is on its way, it is too
+// insertTx is River's Insert, but for the end of ctx: once the commit is on its way, it is too
 // late to say that nothing was stored, and the answer is waited for.
-func (e *engine[TTx]) insert(ctx context.Context, args newJob, opts *river.InsertOpts) (*rivertype.JobInsertResult, error) {
-	tx, err := e.begin(ctx)
+func (e *engine[TTx]) insertTx(ctx context.Context, args newJob, opts *river.InsertOpts) (*rivertype.JobInsertResult, error) {
+	tx, err := e.driver.GetExecutor().Begin(ctx)
 	if err != nil {
 		return nil, err
 	}

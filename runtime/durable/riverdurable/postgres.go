@@ -10,8 +10,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/riverqueue/river/riverdriver"
+	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 )
 
 // Postgres is a durable.Engine in a PostgreSQL database that several processes may share.
@@ -51,12 +52,8 @@ func openPostgres(ctx context.Context, pool *pgxpool.Pool, cfg config) (*Postgre
 		return nil, err
 	}
 	e.txName, e.refuseNUL = "pgx.Tx", true
-	e.begin = func(ctx context.Context) (riverdriver.ExecutorTx, error) {
-		tx, err := beginPipelined(ctx, pool)
-		if err != nil {
-			return nil, err
-		}
-		return driver.UnwrapExecutor(tx), nil
+	e.insert = func(ctx context.Context, args newJob, opts *river.InsertOpts) (*rivertype.JobInsertResult, error) {
+		return insertSingle(ctx, pool, e.client, args, opts)
 	}
 	p := &Postgres{e}
 	e.claim = func(ctx context.Context, s *session[pgx.Tx]) (claim, error) {

@@ -1,0 +1,204 @@
+package riverdurable_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/postlude/postlude/runtime/durable"
+)
+
+// statements notes what is sent.
+type statements struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (s *statements) TraceQueryStart(ctx context.Context, _ *pgx.Conn, d pgx.TraceQueryStartData) context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = append(s.all, d.SQL)
+	return ctx
+}
+
+func (*statements) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (s *statements) take() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := s.all
+	s.all = nil
+	return all
+}
+
+// TestStatementsOfEnqueue: an Enqueue waits for the database once, and once more if it
+// notifies workers.
+func TestStatementsOfEnqueue(t *testing.T) {
+	t.Parallel()
+	sent := new(statements)
+	b := postgresOn(t, poolWith(t, databaseURL(t), func(c *pgxpool.Config) { c.ConnConfig.Tracer = sent }))
+	enqueue(t, b, job("task")) // at first, River asks the server what it is
+	for range 20 {
+		sent.take()
+		enqueue(t, b, job("task"))
+		all := sent.take()
+		if len(all) < 1 || len(all) > 2 || !strings.HasPrefix(all[0], "-- name: JobInsert") || len(all) == 2 && !strings.Contains(all[1], "pg_notify") {
+			t.Fatalf("%d statements were sent:\n%s", len(all), strings.Join(all, "\n\n"))
+		}
+	}
+}
+
+// TestEnqueueInAllModes that a pool may have.
+func TestEnqueueInAllModes(t *testing.T) {
+	t.Parallel()
+	url := databaseURL(t)
+	for _, mode := range []pgx.QueryExecMode{
+		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec,
+		pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
+	} {
+		b := postgresOn(t, poolWith(t, url, func(c *pgxpool.Config) {
+			c.MaxConns, c.ConnConfig.DefaultQueryExecMode = 1, mode
+		}))
+		for range 3 {
+			r := enqueue(t, b, job(mode.String(), durable.Unique("only")))
+			if got := b.value("SELECT id FROM river_job WHERE kind = $1", mode.String()); got != r.ID {
+				t.Errorf("%s: stored is %q, and the receipt says %q", mode, got, r.ID)
+			}
+		}
+	}
+}
+
+// hookedConn has write look at what is sent before it is.
+type hookedConn struct {
+	net.Conn
+	write  func(p []byte) error
+	closed func()
+}
+
+func (c hookedConn) Write(p []byte) (int, error) {
+	if err := c.write(p); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
+}
+
+func (c hookedConn) Close() error {
+	defer c.closed()
+	return c.Conn.Close()
+}
+
+func hooked(write func(p []byte) error, closed func()) func(*pgxpool.Config) {
+	return func(c *pgxpool.Config) {
+		dial := c.ConnConfig.DialFunc
+		c.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			conn, err := dial(ctx, network, addr)
+			return hookedConn{conn, write, closed}, err
+		}
+	}
+}
+
+// TestNotNotified: a job that is stored is no error, even if workers can't be told.
+func TestNotNotified(t *testing.T) {
+	t.Parallel()
+	var armed, failed atomic.Bool
+	b := postgresOn(t, poolWith(t, databaseURL(t), hooked(func(p []byte) error {
+		if armed.Load() && bytes.Contains(p, []byte("pg_notify")) { // when it is prepared
+			failed.Store(true)
+			return errors.New("the connection is lost")
+		}
+		return nil
+	}, func() {})))
+	armed.Store(true)
+	for !failed.Load() { // River does so once a millisecond
+		r := enqueue(t, b, job("task"))
+		if got := b.value("SELECT id FROM river_job ORDER BY id DESC LIMIT 1"); got != r.ID {
+			t.Fatalf("stored is %q, and the receipt says %q", got, r.ID)
+		}
+	}
+}
+
+// locked enqueues a job in a transaction, so that another of its key has to wait.
+func (b backend) locked(t *testing.T, j durable.Job) (rollback func() error) {
+	t.Helper()
+	tx, _, rollback := b.begin()
+	enqueue(t, inTx{b, tx}, j)
+	return rollback
+}
+
+// canceledFor fails if the error is not that the server canceled the statement as ctx ended.
+func canceledFor(t *testing.T, err error) {
+	t.Helper()
+	e := (*pgconn.PgError)(nil)
+	if !errors.Is(err, context.Canceled) || !errors.As(err, &e) || e.Code != "57014" {
+		t.Errorf("Enqueue: %v", err)
+	}
+}
+
+// TestEndWhileLocked: a statement that waits for another transaction ends with the context,
+// and nothing is stored. The connection is not used again.
+func TestEndWhileLocked(t *testing.T) {
+	t.Parallel()
+	b := postgresBackend(t)
+	j := job("task", durable.Unique("key"))
+	rollback := b.locked(t, j)
+	ctx, cancel := context.WithCancel(bg)
+	defer cancel()
+	go func() {
+		eventually(t, "the statement waits", func() bool { return b.value(waiting) != "0" })
+		cancel()
+	}()
+	_, err := b.Enqueue(ctx, j)
+	canceledFor(t, err)
+	must(t, rollback())
+	if n := b.value("SELECT count(*) FROM river_job"); n != "0" {
+		t.Errorf("%s jobs are stored", n)
+	}
+	for range 10 {
+		enqueue(t, b, job("task"))
+	}
+}
+
+const waiting = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+
+// TestEndBeforeTheServerKnows: a request to cancel that comes before the statement does nothing,
+// and is repeated.
+func TestEndBeforeTheServerKnows(t *testing.T) {
+	t.Parallel()
+	var armed atomic.Pointer[context.CancelFunc]
+	asked := make(chan struct{}, 100)
+	b := postgresOn(t, poolWith(t, databaseURL(t), hooked(func([]byte) error {
+		if cancel := armed.Swap(nil); cancel != nil {
+			(*cancel)()
+			<-asked
+		}
+		return nil
+	}, func() {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+	})))
+	j := job("task", durable.Unique("key"))
+	rollback := b.locked(t, j)
+	enqueue(t, b, job("task")) // all is prepared
+	for len(asked) > 0 {
+		<-asked
+	}
+	ctx, cancel := context.WithCancel(bg)
+	armed.Store(&cancel)
+	_, err := b.Enqueue(ctx, j)
+	canceledFor(t, err)
+	must(t, rollback())
+	if n := b.value("SELECT count(*) FROM river_job"); n != "1" {
+		t.Errorf("%s jobs are stored", n)
+	}
+}
