@@ -31,14 +31,14 @@ func (f *flights) splitCompleted(p *outcomes) (done completions, others *outcome
 		}
 		return true
 	})
-	done.ids, done.attempts, done.at = make([]int64, 0, len(places)), make([]int, 0, len(places)), make([]time.Time, 0, len(places))
+	done.ids, done.at = make([]int64, 0, len(places)), make([]time.Time, 0, len(places))
 	// In the order in which others lock rows, too, or each could wait for the other.
 	slices.SortFunc(places, func(a, b int) int { return cmp.Compare(p.ID[a], p.ID[b]) })
 	for _, i := range places {
 		done.ids = append(done.ids, p.ID[i])
-		done.attempts = append(done.attempts, f.attempt(p.ID[i]))
 		done.at = append(done.at, *p.FinalizedAt[i])
 	}
+	done.attempts = f.attempts(done.ids)
 	return done, others
 }
 

@@ -17,28 +17,33 @@ type flights struct {
 
 type flight struct {
 	attempt        int
-	args, metadata []byte // of the row, until it is unwrapped
-	unwrapped      bool
+	args, metadata []byte // of the row, until it begins
+	begun          bool
 	cancel         context.CancelCauseFunc // nil until it begins
 	cause          error                   // of a cancellation before that
 	taken          bool                    // by another worker: its outcome is nobody's any more
 	slots          <-chan struct{}         // where it has its slot; nil after its end
 }
 
-// add says false if an earlier attempt of the row is still in flight: one that was taken
-// from the session, which then fetched the row again.
+// add takes rows into flight that were fetched, and returns those that can't be: an earlier
+// attempt still is, which was taken from the session before it fetched the row again.
 //
-// It keeps the row's arguments and metadata from River until unwrap: River would decode the
+// It keeps the rows' arguments and metadata from River until begin: River would decode the
 // ones and search the others for what is its own, and finds the same in these.
-func (f *flights) add(row *rivertype.JobRow, slots <-chan struct{}) bool {
+func (f *flights) add(rows []*rivertype.JobRow, slots <-chan struct{}) (added, refused []*rivertype.JobRow) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.m[row.ID] != nil {
-		return false
+	added = rows[:0]
+	for _, row := range rows {
+		if f.m[row.ID] != nil {
+			refused = append(refused, row)
+			continue
+		}
+		f.m[row.ID] = &flight{attempt: row.Attempt, args: row.EncodedArgs, metadata: row.Metadata, slots: slots}
+		row.EncodedArgs, row.Metadata = nothing, empty
+		added = append(added, row)
 	}
-	f.m[row.ID] = &flight{attempt: row.Attempt, args: row.EncodedArgs, metadata: row.Metadata, slots: slots}
-	row.EncodedArgs, row.Metadata = nothing, empty
-	return true
+	return added, refused
 }
 
 var (
@@ -46,25 +51,22 @@ var (
 	empty   = []byte("{}")
 )
 
-// unwrap gives the row its arguments and metadata back.
-func (f *flights) unwrap(row *rivertype.JobRow) {
+// begin makes the flight one that can be canceled, and gives the row its arguments and
+// metadata back.
+func (f *flights) begin(row *rivertype.JobRow, cancel context.CancelCauseFunc) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if fl := f.m[row.ID]; fl != nil && !fl.unwrapped {
-		row.EncodedArgs, row.Metadata = fl.args, fl.metadata
-		fl.args, fl.metadata, fl.unwrapped = nil, nil, true
+	fl := f.m[row.ID]
+	if fl == nil {
+		return
 	}
-}
-
-// begin makes the flight one that can be canceled.
-func (f *flights) begin(id int64, cancel context.CancelCauseFunc) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if fl := f.m[id]; fl != nil {
-		fl.cancel = cancel
-		if fl.cause != nil {
-			cancel(fl.cause)
-		}
+	if !fl.begun {
+		row.EncodedArgs, row.Metadata = fl.args, fl.metadata
+		fl.args, fl.metadata, fl.begun = nil, nil, true
+	}
+	fl.cancel = cancel
+	if fl.cause != nil {
+		cancel(fl.cause)
 	}
 }
 
@@ -183,12 +185,15 @@ func (f *flights) judge(ids []int64, held map[int64]int) {
 	}
 }
 
-// attempt is the number of the attempt; 0 if there is none in flight.
-func (f *flights) attempt(id int64) int {
+// attempts are the numbers of the rows' attempts; 0 where there is none in flight.
+func (f *flights) attempts(ids []int64) []int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if fl := f.m[id]; fl != nil {
-		return fl.attempt
+	numbers := make([]int, len(ids))
+	for i, id := range ids {
+		if fl := f.m[id]; fl != nil {
+			numbers[i] = fl.attempt
+		}
 	}
-	return 0
+	return numbers
 }

@@ -69,17 +69,11 @@ func (g *guard) JobGetAvailable(ctx context.Context, p *riverdriver.JobGetAvaila
 // the session, must wait: River can't have two attempts of a row. All must if the claim was
 // lost while they were fetched: nobody would cancel their attempts, and others may have them.
 func (g *guard) admit(ctx context.Context, res *riverdriver.JobGetAvailableResult, claimed bool) {
-	var refused []*rivertype.JobRow
-	admitted := res.Jobs[:0]
-	for _, row := range res.Jobs {
-		if claimed && g.flights.add(row, g.slots) {
-			admitted = append(admitted, row)
-			continue
-		}
-		g.leave(1)
-		refused = append(refused, row)
+	refused := res.Jobs
+	if res.Jobs = nil; claimed {
+		res.Jobs, refused = g.flights.add(refused, g.slots)
 	}
-	res.Jobs = admitted
+	g.leave(len(refused))
 	g.giveBack(ctx, refused)
 }
 

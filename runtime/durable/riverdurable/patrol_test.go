@@ -44,7 +44,7 @@ func TestOwn(t *testing.T) {
 	p, slots := &outcomes{}, make(chan struct{}, 5)
 	for id := range int64(5) {
 		slots <- struct{}{}
-		f.add(&rivertype.JobRow{ID: id, Attempt: 1}, slots)
+		f.add([]*rivertype.JobRow{{ID: id, Attempt: 1}}, slots)
 		add(p, riverdriver.JobSetStateCompleted(id, time.Now(), nil))
 	}
 	for _, id := range []int64{0, 1, 2, 3} {
@@ -58,7 +58,7 @@ func TestOwn(t *testing.T) {
 		t.Errorf("%+v", own)
 	}
 	f.settle(p.ID)
-	if own := f.own(p); len(own.ID) != 0 || f.count() != 1 || f.attempt(4) != 1 {
+	if own := f.own(p); len(own.ID) != 0 || f.count() != 1 || f.attempts([]int64{4})[0] != 1 {
 		t.Errorf("after settling, %v are own, and %d in flight", own.ID, f.count())
 	}
 }
@@ -68,7 +68,7 @@ func TestOwn(t *testing.T) {
 func TestWrapped(t *testing.T) {
 	f, slots := flights{m: map[int64]*flight{}}, make(chan struct{}, 1)
 	row := &rivertype.JobRow{ID: 1, EncodedArgs: []byte(`{"n":1}`), Metadata: []byte(`{"m":2}`)}
-	if !f.add(row, slots) {
+	if added, refused := f.add([]*rivertype.JobRow{row}, slots); len(added) != 1 || refused != nil {
 		t.Fatal("it is in flight already")
 	}
 	var args given
@@ -76,11 +76,11 @@ func TestWrapped(t *testing.T) {
 		t.Errorf("River sees %s and %s: %v", row.EncodedArgs, row.Metadata, err)
 	}
 	again := *row
-	if f.add(&again, slots) {
+	if added, refused := f.add([]*rivertype.JobRow{&again}, slots); len(added) > 0 || len(refused) != 1 || refused[0] != &again {
 		t.Error("it is in flight twice")
 	}
-	for range 2 {
-		f.unwrap(row)
+	for range 2 { // the second time for HandleError
+		f.begin(row, func(error) {})
 		if string(row.EncodedArgs) != `{"n":1}` || string(row.Metadata) != `{"m":2}` {
 			t.Errorf("the attempt sees %s and %s", row.EncodedArgs, row.Metadata)
 		}

@@ -36,7 +36,7 @@ const refusedAgain = time.Minute
 func (g *guard) replace(ctx context.Context, id int64, cause error) ([]*rivertype.JobRow, error) {
 	g.log.LogAttrs(ctx, slog.LevelError, "riverdurable: the database refused the outcome of an attempt: the job is tried again in a minute. Tell us what it was, please",
 		slog.Int64("job", id), slog.String("exception.message", cause.Error()))
-	attempt := g.flights.attempt(id)
+	attempt := g.flights.attempts([]int64{id})[0]
 	data, err := json.Marshal(rivertype.AttemptError{
 		At: time.Now().UTC(), Attempt: attempt, Error: storable("riverdurable: the database refused the outcome: " + cause.Error()),
 	})

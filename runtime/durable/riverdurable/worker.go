@@ -66,12 +66,6 @@ func (w *worker) NextRetry(job *river.Job[given]) time.Time {
 
 func (w *worker) Work(ctx context.Context, job *river.Job[given]) error {
 	defer w.flights.end(job.ID)
-	w.flights.unwrap(job.JobRow)
-	select {
-	case <-w.stopping: // fetched at the last moment
-		return river.JobSnooze(0)
-	default:
-	}
 	out := w.attempt(ctx, job.JobRow, nil)
 	if err := w.setMetadata(ctx, job.ID, out); err != nil {
 		return err
@@ -85,7 +79,14 @@ func (w *worker) Work(ctx context.Context, job *river.Job[given]) error {
 func (w *worker) attempt(ctx context.Context, row *rivertype.JobRow, unread error) durable.Outcome {
 	own, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	w.flights.begin(row.ID, cancel)
+	w.flights.begin(row, cancel)
+	select {
+	case <-w.stopping: // fetched at the last moment
+		if unread == nil {
+			return durable.Outcome{}
+		}
+	default:
+	}
 	defer func() {
 		if v := recover(); v != nil {
 			panic(storable(fmt.Sprint(v)))
@@ -154,7 +155,6 @@ func (w *worker) HandleError(ctx context.Context, row *rivertype.JobRow, err err
 		return nil
 	}
 	defer w.flights.end(row.ID)
-	w.flights.unwrap(row)
 	if row.Attempt < maxAttempts {
 		row.MaxAttempts = maxAttempts // it is kept
 	}
