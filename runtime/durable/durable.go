@@ -31,7 +31,8 @@ type Engine interface {
 	// the transaction of ctx, see WithTx; a transaction of a type that the engine does
 	// not know, or that has ended, is an error; so is JSON that the storage can't hold (U+0000,
 	// a lone surrogate). If ctx ended and there is an error, nothing was stored, unless the
-	// storage does not answer any more. It blocks for as long as the storage takes, or ctx lets it.
+	// storage does not answer any more. It blocks for as long as the storage takes, or ctx lets
+	// it, and then for as long as it takes to know which.
 	Enqueue(ctx context.Context, j Job) (Receipt, error)
 
 	// Work begins to deliver jobs to w, and returns when it has; ctx is for the begin

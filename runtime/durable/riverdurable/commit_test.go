@@ -19,21 +19,19 @@ import (
 // lateConn has a context end while the answer to an insert is on its way.
 type lateConn struct {
 	net.Conn
-	armed, sent *atomic.Pointer[context.CancelFunc]
+	armed, sent *atomic.Pointer[func()]
 }
 
 func (c lateConn) Write(p []byte) (int, error) {
-	if cancel := c.armed.Swap(nil); cancel != nil {
-		c.sent.Store(cancel)
+	if late := c.armed.Swap(nil); late != nil {
+		defer c.sent.Store(late)
 	}
 	return c.Conn.Write(p)
 }
 
 func (c lateConn) Read(p []byte) (int, error) {
-	if cancel := c.sent.Swap(nil); cancel != nil {
-		time.Sleep(30 * time.Millisecond) // the server stores it
-		(*cancel)()
-		time.Sleep(20 * time.Millisecond) // whoever watches the context notices
+	if late := c.sent.Swap(nil); late != nil {
+		(*late)()
 	}
 	return c.Conn.Read(p)
 }
@@ -41,18 +39,30 @@ func (c lateConn) Read(p []byte) (int, error) {
 // TestEndWhileAnswering: a job that is stored is no error, even if the caller went away.
 func TestEndWhileAnswering(t *testing.T) {
 	t.Parallel()
-	var armed, sent atomic.Pointer[context.CancelFunc]
-	b := postgresOn(t, poolWith(t, databaseURL(t), func(c *pgxpool.Config) {
+	var armed, sent atomic.Pointer[func()]
+	url := databaseURL(t)
+	b := postgresOn(t, poolWith(t, url, func(c *pgxpool.Config) {
 		dial := c.ConnConfig.DialFunc
 		c.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := dial(ctx, network, addr)
 			return lateConn{conn, &armed, &sent}, err
 		}
 	}))
+	other := newPool(t, url)
 	enqueue(t, b, job("task")) // all is prepared
 	ctx, cancel := context.WithCancel(bg)
 	defer cancel()
-	armed.Store(&cancel)
+	end := func() {
+		for stored := 0; stored == 0; {
+			if err := other.QueryRow(bg, "SELECT count(*) FROM river_job WHERE kind = 'late'").Scan(&stored); err != nil {
+				t.Error(err)
+				break
+			}
+		}
+		cancel()
+		time.Sleep(20 * time.Millisecond) // whoever watches the context notices
+	}
+	armed.Store(&end)
 	r, err := b.Enqueue(ctx, job("late"))
 	if err != nil || ctx.Err() == nil {
 		t.Errorf("Enqueue: %v; the context: %v", err, ctx.Err())

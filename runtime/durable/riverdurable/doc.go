@@ -31,7 +31,9 @@
 //
 // That connection has to be one: a pooler that hands out another server connection for
 // each transaction (PgBouncer in transaction mode) loses the lock, and says nothing. Give
-// a direct way with LockConnection then; River's notifications need one, too.
+// a direct way with LockConnection then; River's notifications need one, too. An Enqueue is
+// then a transaction with BEGIN and COMMIT again, in place of a statement that commits itself:
+// should its context end, that one is to be canceled, and poolers may not pass that on.
 //
 // River's tables must be Postlude's alone: the River of another application would discard
 // long jobs as stuck after an hour, and when it leads, nobody does what only Postlude's

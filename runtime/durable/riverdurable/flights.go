@@ -29,7 +29,7 @@ type flight struct {
 // attempt still is, which was taken from the session before it fetched the row again.
 //
 // It keeps the rows' arguments and metadata from River until begin: River would decode the
-// ones and search the others for what is its own, and finds the same in these.
+// ones, and search the others for what is its own, which there is nothing of.
 func (f *flights) add(rows []*rivertype.JobRow, slots <-chan struct{}) (added, refused []*rivertype.JobRow) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -57,7 +57,7 @@ func (f *flights) begin(row *rivertype.JobRow, cancel context.CancelCauseFunc) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	fl := f.m[row.ID]
-	if fl == nil {
+	if fl == nil || fl.attempt != row.Attempt {
 		return
 	}
 	if !fl.begun {

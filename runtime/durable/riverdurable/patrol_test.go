@@ -63,9 +63,9 @@ func TestOwn(t *testing.T) {
 	}
 }
 
-// TestWrapped: until the attempt, River sees nothing of what is in a row, and it is decoded
+// TestHiddenRow: until the attempt, River sees nothing of what is in a row, and it is decoded
 // without a fault.
-func TestWrapped(t *testing.T) {
+func TestHiddenRow(t *testing.T) {
 	f, slots := flights{m: map[int64]*flight{}}, make(chan struct{}, 1)
 	row := &rivertype.JobRow{ID: 1, EncodedArgs: []byte(`{"n":1}`), Metadata: []byte(`{"m":2}`)}
 	if added, refused := f.add([]*rivertype.JobRow{row}, slots); len(added) != 1 || refused != nil {

@@ -15,7 +15,8 @@ import (
 )
 
 // insertSingle is River's Insert in one round trip in place of four: what River inserts with
-// is one statement, and PostgreSQL needs neither BEGIN nor COMMIT for that.
+// is one statement, and PostgreSQL needs neither BEGIN nor COMMIT for that. It is for where a
+// request to cancel a statement reaches the server, see cancelAtEnd.
 func insertSingle(ctx context.Context, pool *pgxpool.Pool, client *river.Client[pgx.Tx], args newJob, opts *river.InsertOpts) (*rivertype.JobInsertResult, error) {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
@@ -38,13 +39,13 @@ type singleTx struct {
 	noTx
 	conn    *pgxpool.Conn
 	sent    bool
-	spoiled bool // there was a request to cancel what the connection does
+	spoiled bool // there may have been a request to cancel what the connection does
 }
 
 var errSingle = errors.New("riverdurable: this release of River inserts with more than one statement, and is not supported")
 
 func (t *singleTx) release() {
-	if t.spoiled { // such a request may be late, and must not meet what comes next
+	if t.spoiled { // such a request may be late, and must not meet what comes next; nor may the deadline
 		_ = t.conn.Conn().Close(context.Background())
 	}
 	t.conn.Release()
@@ -93,24 +94,27 @@ func (t *singleTx) Query(ctx context.Context, statement string, args ...any) (pg
 }
 
 const (
-	cancelAgain = 100 * time.Millisecond
+	cancelAgain = 100 * time.Millisecond // then twice as long each time
 	// answerTimeout is for a server that does not even answer a request to cancel. Whether the
 	// job is stored is not known then.
-	answerTimeout = 10 * time.Second
+	answerTimeout = 2 * time.Second
+	// notifyTimeout is short, as workers look at the queue without being told, too.
+	notifyTimeout = fetchPoll
 )
 
 // cancelAtEnd has the server asked to cancel the statement when ctx ends, until answered is
-// called: a request that comes too early for it does nothing.
+// called: a request that comes too early for it does nothing. One that only waits for a
+// synchronous replica is stored, and says so.
 func (t *singleTx) cancelAtEnd(ctx context.Context) (answered func()) {
 	asking, over := context.WithCancel(context.WithoutCancel(ctx))
 	ended := make(chan struct{})
 	unhook := context.AfterFunc(ctx, func() {
 		defer close(ended)
 		conn := t.conn.Conn().PgConn()
-		_ = conn.Conn().SetReadDeadline(time.Now().Add(answerTimeout))
-		for asking.Err() == nil {
+		_ = conn.Conn().SetDeadline(time.Now().Add(answerTimeout))
+		for pause := cancelAgain; asking.Err() == nil; pause *= 2 {
 			_ = conn.CancelRequest(asking)
-			sleep(asking, cancelAgain)
+			sleep(asking, pause)
 		}
 	})
 	return sync.OnceFunc(func() {
@@ -128,7 +132,10 @@ func (t *singleTx) Exec(ctx context.Context, statement string, args ...any) (pgc
 	if !t.sent {
 		return pgconn.CommandTag{}, errSingle
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), commitTimeout)
+	if t.spoiled {
+		return pgconn.CommandTag{}, nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), notifyTimeout)
 	defer cancel()
 	tag, _ := t.conn.Exec(ctx, statement, args...)
 	return tag, nil

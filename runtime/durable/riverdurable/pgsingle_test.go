@@ -5,16 +5,19 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/postlude/postlude/runtime/durable"
+	"github.com/postlude/postlude/runtime/durable/riverdurable"
 )
 
 // statements notes what is sent.
@@ -144,7 +147,8 @@ func canceledFor(t *testing.T, err error) {
 }
 
 // TestEndWhileLocked: a statement that waits for another transaction ends with the context,
-// and nothing is stored. The connection is not used again.
+// and nothing is stored. The connection, which a request to cancel may still be on its way to,
+// is not used again.
 func TestEndWhileLocked(t *testing.T) {
 	t.Parallel()
 	b := postgresBackend(t)
@@ -152,22 +156,27 @@ func TestEndWhileLocked(t *testing.T) {
 	rollback := b.locked(t, j)
 	ctx, cancel := context.WithCancel(bg)
 	defer cancel()
+	ended := make(chan error, 1)
 	go func() {
-		eventually(t, "the statement waits", func() bool { return b.value(waiting) != "0" })
-		cancel()
+		_, err := b.Enqueue(ctx, j)
+		ended <- err
 	}()
-	_, err := b.Enqueue(ctx, j)
-	canceledFor(t, err)
+	waits := func(what string) string {
+		return b.value("SELECT " + what + " FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+	}
+	eventually(t, "the statement waits", func() bool { return waits("count(*)") == "1" })
+	server := waits("pid")
+	cancel()
+	canceledFor(t, <-ended)
 	must(t, rollback())
 	if n := b.value("SELECT count(*) FROM river_job"); n != "0" {
 		t.Errorf("%s jobs are stored", n)
 	}
-	for range 10 {
-		enqueue(t, b, job("task"))
-	}
+	eventually(t, "the connection is closed", func() bool {
+		return b.value("SELECT count(*) FROM pg_stat_activity WHERE pid = "+server) == "0"
+	})
+	enqueue(t, b, job("task"))
 }
-
-const waiting = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
 
 // TestEndBeforeTheServerKnows: a request to cancel that comes before the statement does nothing,
 // and is repeated.
@@ -194,11 +203,85 @@ func TestEndBeforeTheServerKnows(t *testing.T) {
 		<-asked
 	}
 	ctx, cancel := context.WithCancel(bg)
+	defer cancel()
 	armed.Store(&cancel)
 	_, err := b.Enqueue(ctx, j)
 	canceledFor(t, err)
 	must(t, rollback())
 	if n := b.value("SELECT count(*) FROM river_job"); n != "1" {
 		t.Errorf("%s jobs are stored", n)
+	}
+}
+
+// deadConn takes nothing any more once it is dead, until its deadline.
+type deadConn struct {
+	net.Conn
+	dead    *atomic.Bool
+	expired context.Context
+	expire  func()
+}
+
+func (c deadConn) Write(p []byte) (int, error) {
+	if c.dead.Load() {
+		<-c.expired.Done()
+		return 0, os.ErrDeadlineExceeded
+	}
+	return c.Conn.Write(p)
+}
+
+func (c deadConn) SetDeadline(at time.Time) error {
+	if c.dead.Load() && at.After(time.Now()) {
+		c.expire()
+	}
+	return c.Conn.SetDeadline(at)
+}
+
+// TestEndOfDeadServer: an Enqueue ends with its context, soon, even if nothing comes through
+// to the server, neither the statement nor the request to cancel it.
+func TestEndOfDeadServer(t *testing.T) {
+	t.Parallel()
+	var dead atomic.Bool
+	again := make(chan struct{})
+	b := postgresOn(t, poolWith(t, databaseURL(t), func(c *pgxpool.Config) {
+		dial := c.ConnConfig.DialFunc
+		c.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if dead.Load() {
+				select {
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				case <-again:
+				}
+			}
+			conn, err := dial(ctx, network, addr)
+			expired, expire := context.WithCancel(bg)
+			return deadConn{conn, &dead, expired, expire}, err
+		}
+	}))
+	enqueue(t, b, job("task")) // all is prepared
+	ctx, cancel := context.WithTimeout(bg, 10*time.Millisecond)
+	defer cancel()
+	dead.Store(true)
+	_, err := b.Enqueue(ctx, job("task"))
+	dead.Store(false)
+	close(again)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Enqueue: %v", err)
+	}
+	if n := b.value("SELECT count(*) FROM river_job"); n != "1" {
+		t.Errorf("%s jobs are stored", n)
+	}
+}
+
+// TestPooler: where a request to cancel may not come through, an Enqueue is a transaction.
+func TestPooler(t *testing.T) {
+	t.Parallel()
+	sent := new(statements)
+	pool := poolWith(t, databaseURL(t), func(c *pgxpool.Config) { c.ConnConfig.Tracer = sent })
+	b := postgresOn(t, pool, riverdurable.LockConnection(pool.Config().ConnConfig))
+	enqueue(t, b, job("task"))
+	sent.take()
+	enqueue(t, b, job("task"))
+	if all := sent.take(); len(all) < 3 || !strings.HasPrefix(all[0], "begin") || !strings.HasPrefix(all[len(all)-1], "commit") {
+		t.Errorf("%d statements were sent:\n%s", len(all), strings.Join(all, "\n\n"))
 	}
 }

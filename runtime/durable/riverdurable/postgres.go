@@ -52,8 +52,10 @@ func openPostgres(ctx context.Context, pool *pgxpool.Pool, cfg config) (*Postgre
 		return nil, err
 	}
 	e.txName, e.refuseNUL = "pgx.Tx", true
-	e.insert = func(ctx context.Context, args newJob, opts *river.InsertOpts) (*rivertype.JobInsertResult, error) {
-		return insertSingle(ctx, pool, e.client, args, opts)
+	if cfg.lockConn == nil { // the pool leads to the server, not to a pooler
+		e.insert = func(ctx context.Context, args newJob, opts *river.InsertOpts) (*rivertype.JobInsertResult, error) {
+			return insertSingle(ctx, pool, e.client, args, opts)
+		}
 	}
 	p := &Postgres{e}
 	e.claim = func(ctx context.Context, s *session[pgx.Tx]) (claim, error) {

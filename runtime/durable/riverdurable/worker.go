@@ -17,7 +17,7 @@ import (
 )
 
 // given is what River has of the arguments of an attempt, for all tasks: nothing, as the
-// row has them.
+// flight has them, and then the row.
 type given struct {
 	kind  string
 	retry *time.Duration // of an attempt that wants another, for worker.NextRetry
