@@ -77,7 +77,7 @@ func (*stopper) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData)
 // as if it had not been fetched.
 func TestLateFetch(t *testing.T) {
 	t.Parallel()
-	url, fetch := databaseURL(t), newStopper("JobGetAvailable")
+	url, fetch := databaseURL(t), newStopper("SKIP LOCKED")
 	b := postgresOn(t, poolWith(t, url, func(c *pgxpool.Config) { c.ConnConfig.Tracer = fetch }))
 	h := newBlocker(durable.Outcome{Action: durable.Done})
 	first := enqueue(t, b, job("task"))

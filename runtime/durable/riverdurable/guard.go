@@ -32,10 +32,11 @@ type guard struct {
 	slots    chan struct{}                                // one for each attempt, in all queues together
 	stopping <-chan struct{}                              // no more fetches
 	running  func(context.Context) (map[int64]int, error) // the rows in the session's name
-	fence    fence                                        // nil if nobody else could take the rows
-	complete func(context.Context, completions) error     // stores completions; nil as fence
-	refused  func(error) bool                             // tells that the database will never take an outcome
-	lost     error                                        // what attempts are canceled with
+	fetch    func(context.Context, *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error)
+	fence    fence                                    // nil if nobody else could take the rows
+	complete func(context.Context, completions) error // stores completions; nil as fence
+	refused  func(error) bool                         // tells that the database will never take an outcome
+	lost     error                                    // what attempts are canceled with
 	log      *slog.Logger
 }
 
@@ -55,7 +56,7 @@ func (g *guard) JobGetAvailable(ctx context.Context, p *riverdriver.JobGetAvaila
 	defer cancel()
 	limited := *p
 	limited.MaxToLock = n
-	res, err := g.Executor.JobGetAvailable(ctx, &limited)
+	res, err := g.fetch(ctx, &limited)
 	if err != nil || res == nil {
 		g.leave(n)
 		return res, err

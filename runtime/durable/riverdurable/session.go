@@ -79,8 +79,10 @@ func (e *engine[TTx]) newSession(w durable.Worker) (*session[TTx], error) {
 	if err := e.register(s); err != nil {
 		return nil, err
 	}
+	s.guard.fetch = s.guard.Executor.JobGetAvailable
 	s.guard.running = func(ctx context.Context) (map[int64]int, error) { return e.store.running(ctx, s.id) }
 	if !e.exclusive() {
+		s.guard.fetch = e.store.fetch
 		s.guard.fence = func(ctx context.Context, ids []int64, write func(riverdriver.Executor, map[int64]int) error) error {
 			return e.store.fence(ctx, s.id, ids, write)
 		}
