@@ -7,31 +7,38 @@ import (
 	"github.com/riverqueue/river/rivertype"
 )
 
-// fetch is for PostgreSQL, and River's JobGetAvailable, but that it finds the rows that it has
-// locked by their places, and reads of them what an attempt needs: a seventh less for the
-// server, and no row that can't be read because of the errors of its attempts before.
+// fetch is for PostgreSQL, and River's JobGetAvailable, but that it goes to the rows that it
+// has locked by their places, which they can't leave meanwhile, and reads of them what an
+// attempt needs: a seventh less for the server, and no row that can't be read because of the
+// errors of its attempts before. A row that was changed just before it was locked is left to
+// the next fetch, as its new place is not seen by this one.
 func (s store) fetch(ctx context.Context, p *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
-	const statement = `WITH locked AS (
-    SELECT ctid AS place FROM river_job
-    WHERE state = 'available' AND queue = $1::text AND ($2::text[] IS NULL OR kind = ANY($2::text[])) AND scheduled_at <= now()
-    ORDER BY priority, scheduled_at, id
-    LIMIT $3::int FOR UPDATE SKIP LOCKED
-)
-UPDATE river_job SET state = 'running', attempt = attempt + 1, attempted_at = now(),
-    attempted_by = array_append(CASE WHEN array_length(attempted_by, 1) >= $4::int
-        THEN attempted_by[array_length(attempted_by, 1) + 2 - $4::int:] ELSE attempted_by END, $5::text)
-WHERE ctid = ANY(ARRAY(SELECT place FROM locked))
-RETURNING id, args, attempt, created_at, kind, max_attempts, metadata, priority, queue, scheduled_at`
 	res := &riverdriver.JobGetAvailableResult{Jobs: make([]*rivertype.JobRow, 0, p.MaxToLock)}
 	args := []any{p.Queue, p.Kind, p.MaxToLock, p.MaxAttemptedBy, p.ClientID}
-	err := s.db.query(ctx, statement, args, func(scan scanner) error {
+	err := s.db.query(ctx, fetchStatement, args, func(scan scanner) error {
 		row := &rivertype.JobRow{State: rivertype.JobStateRunning}
-		res.Jobs = append(res.Jobs, row)
-		return scan(&row.ID, &row.EncodedArgs, &row.Attempt, &row.CreatedAt, &row.Kind, &row.MaxAttempts, &row.Metadata,
+		err := scan(&row.ID, &row.EncodedArgs, &row.Attempt, &row.CreatedAt, &row.Kind, &row.MaxAttempts, &row.Metadata,
 			&row.Priority, &row.Queue, &row.ScheduledAt)
+		row.CreatedAt, row.ScheduledAt = row.CreatedAt.UTC(), row.ScheduledAt.UTC()
+		res.Jobs = append(res.Jobs, row)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	return res, nil
 }
+
+// fetchStatement joins, as with = ANY(ARRAY(...)) a plan that is made while the table is small
+// reads all of it, and is kept when it has grown.
+const fetchStatement = `WITH locked AS (
+    SELECT ctid AS place FROM river_job
+    WHERE state = 'available' AND queue = $1::text AND ($2::text[] IS NULL OR kind = ANY($2::text[])) AND scheduled_at <= now()
+    ORDER BY priority, scheduled_at, id
+    LIMIT $3::int FOR UPDATE SKIP LOCKED
+)
+UPDATE river_job AS job SET state = 'running', attempt = job.attempt + 1, attempted_at = now(),
+    attempted_by = array_append(CASE WHEN array_length(job.attempted_by, 1) >= $4::int
+        THEN job.attempted_by[array_length(job.attempted_by, 1) + 2 - $4::int:] ELSE job.attempted_by END, $5::text)
+FROM locked WHERE job.ctid = locked.place
+RETURNING job.id, job.args, job.attempt, job.created_at, job.kind, job.max_attempts, job.metadata, job.priority, job.queue, job.scheduled_at`
