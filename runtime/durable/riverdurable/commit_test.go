@@ -37,11 +37,7 @@ func TestEndWhileAnswering(t *testing.T) {
 	url := databaseURL(t)
 	b := postgresOn(t, poolWith(t, url, func(c *pgxpool.Config) {
 		c.MaxConns = 1 // the one that the statement is prepared on
-		dial := c.ConnConfig.DialFunc
-		c.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			conn, err := dial(ctx, network, addr)
-			return lateConn{conn, &armed}, err
-		}
+		wrapped(func(conn net.Conn) net.Conn { return lateConn{conn, &armed} })(c)
 	}))
 	other := newPool(t, url)
 	enqueue(t, b, job("task")) // all is prepared

@@ -99,14 +99,22 @@ func (c hookedConn) Close() error {
 	return c.Conn.Close()
 }
 
-func hooked(write func(p []byte) error, closed func()) func(*pgxpool.Config) {
+// wrapped has the connections of a pool wrapped.
+func wrapped(wrap func(net.Conn) net.Conn) func(*pgxpool.Config) {
 	return func(c *pgxpool.Config) {
 		dial := c.ConnConfig.DialFunc
 		c.ConnConfig.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 			conn, err := dial(ctx, network, addr)
-			return hookedConn{conn, write, closed}, err
+			if err != nil {
+				return nil, err
+			}
+			return wrap(conn), nil
 		}
 	}
+}
+
+func hooked(write func(p []byte) error, closed func()) func(*pgxpool.Config) {
+	return wrapped(func(conn net.Conn) net.Conn { return hookedConn{conn, write, closed} })
 }
 
 // TestNotNotified: a job that is stored is no error, even if workers can't be told.
