@@ -60,8 +60,8 @@ func TestStatementsOfEnqueue(t *testing.T) {
 	}
 }
 
-// TestEnqueueInAllModes that a pool may have.
-func TestEnqueueInAllModes(t *testing.T) {
+// TestAllModes that a pool may have.
+func TestAllModes(t *testing.T) {
 	t.Parallel()
 	url := databaseURL(t)
 	for _, mode := range []pgx.QueryExecMode{
@@ -69,7 +69,7 @@ func TestEnqueueInAllModes(t *testing.T) {
 		pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
 	} {
 		b := postgresOn(t, poolWith(t, url, func(c *pgxpool.Config) {
-			c.MaxConns, c.ConnConfig.DefaultQueryExecMode = 1, mode
+			c.MaxConns, c.ConnConfig.DefaultQueryExecMode = 4, mode
 		}))
 		for range 3 {
 			r := enqueue(t, b, job(mode.String(), durable.Unique("only")))
@@ -77,6 +77,11 @@ func TestEnqueueInAllModes(t *testing.T) {
 				t.Errorf("%s: stored is %q, and the receipt says %q", mode, got, r.ID)
 			}
 		}
+		finished := answer(func(context.Context, durable.Delivery) durable.Outcome { return durable.Outcome{Action: durable.Done} })
+		work(t, b, finished, func(w *durable.Worker) { w.Tasks = []string{mode.String()} })
+		eventually(t, "the job is completed, "+mode.String(), func() bool {
+			return b.value("SELECT state FROM river_job WHERE kind = $1", mode.String()) == "completed"
+		})
 	}
 }
 

@@ -47,7 +47,8 @@ func openPostgres(ctx context.Context, pool *pgxpool.Pool, cfg config) (*Postgre
 	if err := pool.QueryRow(ctx, schemaOfTables).Scan(&schema); err != nil {
 		return nil, fmt.Errorf("finding the schema of River's tables: %w", err)
 	}
-	e, err := newEngine(cfg, driver, postgresDB{pool: pool, driver: driver}, postgresDialect)
+	db := postgresDB{pool: pool, driver: driver, mode: pool.Config().ConnConfig.DefaultQueryExecMode}
+	e, err := newEngine(cfg, driver, db, postgresDialect)
 	if err != nil {
 		return nil, err
 	}

@@ -81,13 +81,13 @@ func (e *engine[TTx]) newSession(w durable.Worker) (*session[TTx], error) {
 	}
 	s.guard.fetch = s.guard.Executor.JobGetAvailable
 	s.guard.running = func(ctx context.Context) (map[int64]int, error) { return e.store.running(ctx, s.id) }
-	if !e.exclusive() {
-		s.guard.fetch = e.store.fetch
+	if db, ok := e.store.db.(postgresDB); ok {
+		s.guard.fetch = db.fetch
 		s.guard.fence = func(ctx context.Context, ids []int64, write func(riverdriver.Executor, map[int64]int) error) error {
 			return e.store.fence(ctx, s.id, ids, write)
 		}
 		s.guard.complete = func(ctx context.Context, done completions) error {
-			return e.store.complete(ctx, s.id, done)
+			return db.complete(ctx, s.id, done)
 		}
 	}
 	return s, nil
