@@ -25,7 +25,7 @@ type scale struct {
 }
 
 var (
-	full  = scale{rounds: 5, inserts: 10_000, jobs: 50_000, rates: []int{50, 500}, span: 10 * time.Second, patience: 3 * time.Minute}
+	full  = scale{rounds: 5, inserts: 10_000, jobs: 100_000, rates: []int{50, 500}, span: 10 * time.Second, patience: 3 * time.Minute}
 	smoke = scale{rounds: 1, inserts: 32, jobs: 200, rates: []int{50}, span: 300 * time.Millisecond, patience: time.Minute}
 )
 

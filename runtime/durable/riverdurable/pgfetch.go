@@ -42,7 +42,6 @@ const fetchStatement = `WITH locked AS (
     LIMIT $3::int FOR UPDATE SKIP LOCKED
 )
 UPDATE river_job AS job SET state = 'running', attempt = job.attempt + 1, attempted_at = now(),
-    attempted_by = array_append(CASE WHEN array_length(job.attempted_by, 1) >= $4::int
-        THEN job.attempted_by[array_length(job.attempted_by, 1) + 2 - $4::int:] ELSE job.attempted_by END, $5::text)
+    attempted_by = array_append(job.attempted_by[array_upper(job.attempted_by, 1) + 2 - $4::int:], $5::text)
 WHERE job.ctid = ANY(ARRAY(SELECT place FROM locked))
 RETURNING job.id, job.args, job.attempt, job.created_at, job.kind, job.max_attempts, job.metadata, job.priority, job.queue, job.scheduled_at`

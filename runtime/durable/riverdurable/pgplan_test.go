@@ -156,3 +156,22 @@ SELECT '{}', 'task', 9, 1 + n * 7 % 4, now() - n * 3 % 5 * interval '1 hour' FRO
 		t.Errorf("fetched %v, not %v", got, want)
 	}
 }
+
+// TestAttemptedBy: the last holders are kept, of as many attempts as River asks for.
+func TestAttemptedBy(t *testing.T) {
+	t.Parallel()
+	ctx, d := context.Background(), newTables(t)
+	_, err := d.exec(ctx, `INSERT INTO river_job (args, kind, max_attempts, attempted_by)
+SELECT '{}', 'task', 9, CASE WHEN n >= 0 THEN array_fill('early'::text, ARRAY[1]) || array_fill('late'::text, ARRAY[n]) END FROM generate_series(-1, 5) n`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = d.fetch(ctx, &riverdriver.JobGetAvailableParams{Queue: "default", MaxToLock: 30, MaxAttemptedBy: 4, ClientID: "me"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"me", "early,me", "early,late,me", "early,late,late,me", "late,late,late,me", "late,late,late,me", "late,late,late,me"}
+	if got := column[string](t, d, "SELECT array_to_string(attempted_by, ',') FROM river_job ORDER BY id"); !slices.Equal(got, want) {
+		t.Errorf("held by %q, not %q", got, want)
+	}
+}
