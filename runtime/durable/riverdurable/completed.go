@@ -12,7 +12,7 @@ import (
 // completions are attempts that succeeded and leave nothing but that: nearly all outcomes
 // of most queues.
 type completions struct {
-	ids      []int64
+	ids      []int64 // ascending
 	attempts []int
 	at       []time.Time
 }
@@ -32,7 +32,6 @@ func (f *flights) splitCompleted(p *outcomes) (done completions, others *outcome
 		return true
 	})
 	done.ids, done.at = make([]int64, 0, len(places)), make([]time.Time, 0, len(places))
-	// In the order in which others lock rows, too, or each could wait for the other.
 	slices.SortFunc(places, func(a, b int) int { return cmp.Compare(p.ID[a], p.ID[b]) })
 	for _, i := range places {
 		done.ids = append(done.ids, p.ID[i])
@@ -47,12 +46,12 @@ func (f *flights) splitCompleted(p *outcomes) (done completions, others *outcome
 // nothing more, and sends nothing back. The database decides row by row, and looks again at one
 // that another has just changed.
 func (d postgresDB) complete(ctx context.Context, holder string, done completions) error {
-	_, err := d.exec(ctx, completeStatement, d.plannedFor(holder, done.ids, done.attempts, done.at)...)
+	_, err := d.exec(ctx, completeStatement, d.anew, holder, done.ids, done.attempts, done.at)
 	return err
 }
 
 // completeStatement finds what belongs to a row by the place of its id among the ids, which are
-// sorted: width_bucket looks there as sort.Search does, and the server takes an eighth less than
+// sorted: width_bucket looks there as sort.Search does, and the server takes a tenth less than
 // to join with the arrays. The state is compared as text, as else a plan may look for all rows
 // that run, and find all that have run since the last vacuum.
 const completeStatement = `UPDATE river_job SET state = 'completed', finalized_at = ($4::timestamptz[])[width_bucket(id, $2::bigint[])]

@@ -16,7 +16,7 @@ import (
 // by this one.
 func (d postgresDB) fetch(ctx context.Context, p *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error) {
 	res := &riverdriver.JobGetAvailableResult{Jobs: make([]*rivertype.JobRow, 0, p.MaxToLock)}
-	args := d.plannedFor(p.Queue, p.Kind, p.MaxToLock, p.MaxAttemptedBy, p.ClientID)
+	args := []any{d.anew, p.Queue, p.Kind, p.MaxToLock, p.MaxAttemptedBy, p.ClientID}
 	err := d.query(ctx, fetchStatement, args, func(scan scanner) error {
 		row := &rivertype.JobRow{State: rivertype.JobStateRunning}
 		err := scan(&row.ID, &row.EncodedArgs, &row.Attempt, &row.CreatedAt, &row.Kind, &row.MaxAttempts, &row.Metadata,
@@ -34,7 +34,8 @@ func (d postgresDB) fetch(ctx context.Context, p *riverdriver.JobGetAvailablePar
 	return res, nil
 }
 
-// fetchStatement has an array of places, not a join, which takes the server a fifth more.
+// fetchStatement has an array of places, not a join, which takes the server a fifth more. What is
+// cut from an array before its first element is all of it.
 const fetchStatement = `WITH locked AS (
     SELECT ctid AS place FROM river_job
     WHERE state = 'available' AND queue = $1::text AND ($2::text[] IS NULL OR kind = ANY($2::text[])) AND scheduled_at <= now()

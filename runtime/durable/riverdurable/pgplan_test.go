@@ -2,26 +2,26 @@ package riverdurable
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver"
 
 	"github.com/postlude/postlude/internal/pgtest"
 )
 
-// newTables is a database with River's tables and nothing in them, on one connection.
-func newTables(t *testing.T) postgresDB {
+// newTables is a database with River's tables and nothing in them.
+func newTables(t *testing.T, conns int32) postgresDB {
 	t.Helper()
 	cfg, err := pgxpool.ParseConfig(pgtest.Start(t).URL())
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.MaxConns = 1
+	cfg.MaxConns = conns
 	pool, err := pgxpool.NewWithConfig(context.Background(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -59,20 +59,18 @@ func column[T any](t *testing.T, d postgresDB, query string, args ...any) (all [
 	return all
 }
 
-// TestPlans: what was planned while the table was new or was told to have no rows that run is not
-// kept, and what is planned anew reads no more than the rows in question.
+// TestPlans: no plan is kept, and one that is made when the statistics know of no rows that run
+// reads no more than the rows in question.
 func TestPlans(t *testing.T) {
 	t.Parallel()
-	ctx, d := context.Background(), newTables(t)
+	ctx, d := context.Background(), newTables(t, 1)
 	fetch := &riverdriver.JobGetAvailableParams{Queue: "default", Kind: []string{"task"}, MaxToLock: 100, MaxAttemptedBy: 100, ClientID: "me"}
+	if _, err := d.fetch(ctx, fetch); err != nil {
+		t.Fatal(err)
+	}
 	done := completions{ids: []int64{1, 2}, attempts: []int{1, 1}, at: make([]time.Time, 2)}
-	for range 10 { // after five, a plan is kept that is for any arguments
-		if _, err := d.fetch(ctx, fetch); err != nil {
-			t.Fatal(err)
-		}
-		if err := d.complete(ctx, "me", done); err != nil {
-			t.Fatal(err)
-		}
+	if err := d.complete(ctx, "me", done); err != nil {
+		t.Fatal(err)
 	}
 	kept := column[string](t, d, "SELECT statement FROM pg_prepared_statements WHERE statement IN ($1, $2)", fetchStatement, completeStatement)
 	if len(kept) > 0 {
@@ -85,7 +83,7 @@ func TestPlans(t *testing.T) {
 	}
 	d.fill(t, 20_000, "running")
 	explain := func(statement string, args ...any) string {
-		return strings.Join(column[string](t, d, "EXPLAIN "+statement, d.plannedFor(args...)...), "\n")
+		return strings.Join(column[string](t, d, "EXPLAIN "+statement, append([]any{d.anew}, args...)...), "\n")
 	}
 	for what, plan := range map[string]string{
 		"Tid Scan on river_job job":       explain(fetchStatement, fetch.Queue, fetch.Kind, fetch.MaxToLock, fetch.MaxAttemptedBy, fetch.ClientID),
@@ -97,47 +95,65 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-// TestPlannedFor: a pool's own mode is left as it is, unless plans are kept in it.
-func TestPlannedFor(t *testing.T) {
-	t.Parallel()
-	for mode, want := range map[pgx.QueryExecMode]int{
-		pgx.QueryExecModeCacheStatement: 2, pgx.QueryExecModeCacheDescribe: 1, pgx.QueryExecModeDescribeExec: 1,
-		pgx.QueryExecModeExec: 1, pgx.QueryExecModeSimpleProtocol: 1,
-	} {
-		if got := (postgresDB{mode: mode}).plannedFor("arg"); len(got) != want || got[want-1] != "arg" {
-			t.Errorf("%s: %v", mode, got)
-		}
-	}
-}
-
-// TestCompleteEach: each row gets its own time, and only if it runs in the attempt that is meant.
+// TestCompleteEach: each row gets its own time, and only if it runs in the attempt that is its own.
 func TestCompleteEach(t *testing.T) {
 	t.Parallel()
-	ctx, d := context.Background(), newTables(t)
+	ctx, d := context.Background(), newTables(t, 1)
 	d.fill(t, 100, "running")
 	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	var done completions
 	for _, id := range column[int64](t, d, "SELECT id FROM river_job WHERE id % 7 <> 0 ORDER BY id") {
-		done.ids, done.attempts = append(done.ids, id), append(done.attempts, 1)
+		attempt := int(id % 3)
+		if id%5 == 0 {
+			attempt = 7
+		}
+		done.ids, done.attempts = append(done.ids, id), append(done.attempts, attempt)
 		done.at = append(done.at, began.Add(time.Duration(id)*time.Second))
 	}
 	if err := d.complete(ctx, "me", done); err != nil {
 		t.Fatal(err)
 	}
-	wrong := column[int64](t, d, `SELECT id FROM river_job WHERE
-(state = 'completed') <> (id % 7 <> 0 AND attempt = 1) OR finalized_at <> $1::timestamptz + id * interval '1 second'`, began)
+	wrong := column[int64](t, d, `SELECT id FROM river_job WHERE (state = 'completed') <> (id % 7 <> 0 AND id % 5 <> 0)
+OR finalized_at <> $1::timestamptz + id * interval '1 second'`, began)
 	if len(wrong) > 0 {
 		t.Errorf("wrong rows: %v", wrong)
 	}
-	if got := column[int](t, d, "SELECT count(*) FROM river_job WHERE finalized_at IS NOT NULL"); got[0] < 20 {
-		t.Errorf("%d of 100 rows are completed", got[0])
+}
+
+// TestCompleteWaits: what another does to a row while its completion waits for it counts.
+func TestCompleteWaits(t *testing.T) {
+	t.Parallel()
+	ctx, d := context.Background(), newTables(t, 3)
+	d.fill(t, 6, "running")
+	completed := make(chan error, 1)
+	err := d.inTx(ctx, func(tx database, _ riverdriver.Executor) error {
+		if _, err := tx.exec(ctx, "UPDATE river_job SET attempt = 2 WHERE id = 4"); err != nil {
+			return err
+		}
+		go func() {
+			at := time.Now()
+			completed <- d.complete(ctx, "me", completions{ids: []int64{1, 4}, attempts: []int{1, 1}, at: []time.Time{at, at}})
+		}()
+		const waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'UPDATE river_job%'"
+		for began := time.Now(); len(column[int](t, d, waiting)) == 0; {
+			if time.Since(began) > time.Minute {
+				return errors.New("nothing waits for the row")
+			}
+		}
+		return nil
+	})
+	if err = errors.Join(err, <-completed); err != nil {
+		t.Fatal(err)
+	}
+	if got := column[int64](t, d, "SELECT id FROM river_job WHERE state = 'completed'"); !slices.Equal(got, []int64{1}) {
+		t.Errorf("completed are %v", got)
 	}
 }
 
 // TestFetchOrder: what is fetched begins in the order of the queue, not of the table.
 func TestFetchOrder(t *testing.T) {
 	t.Parallel()
-	ctx, d := context.Background(), newTables(t)
+	ctx, d := context.Background(), newTables(t, 1)
 	_, err := d.exec(ctx, `INSERT INTO river_job (args, kind, max_attempts, priority, scheduled_at)
 SELECT '{}', 'task', 9, 1 + n * 7 % 4, now() - n * 3 % 5 * interval '1 hour' FROM generate_series(1, 40) n`)
 	if err != nil {
@@ -160,7 +176,7 @@ SELECT '{}', 'task', 9, 1 + n * 7 % 4, now() - n * 3 % 5 * interval '1 hour' FRO
 // TestAttemptedBy: the last holders are kept, of as many attempts as River asks for.
 func TestAttemptedBy(t *testing.T) {
 	t.Parallel()
-	ctx, d := context.Background(), newTables(t)
+	ctx, d := context.Background(), newTables(t, 1)
 	_, err := d.exec(ctx, `INSERT INTO river_job (args, kind, max_attempts, attempted_by)
 SELECT '{}', 'task', 9, CASE WHEN n >= 0 THEN array_fill('early'::text, ARRAY[1]) || array_fill('late'::text, ARRAY[n]) END FROM generate_series(-1, 5) n`)
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -60,27 +61,36 @@ func TestStatementsOfEnqueue(t *testing.T) {
 	}
 }
 
-// TestAllModes that a pool may have.
+// TestAllModes that a pool may have, and one without the cache that ours would use.
 func TestAllModes(t *testing.T) {
 	t.Parallel()
 	url := databaseURL(t)
-	for _, mode := range []pgx.QueryExecMode{
-		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec,
-		pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
+	type settings struct {
+		mode         pgx.QueryExecMode
+		descriptions int
+	}
+	for _, s := range []settings{
+		{pgx.QueryExecModeCacheStatement, 512},
+		{pgx.QueryExecModeCacheDescribe, 512},
+		{pgx.QueryExecModeDescribeExec, 512},
+		{pgx.QueryExecModeExec, 512},
+		{pgx.QueryExecModeSimpleProtocol, 512},
+		{pgx.QueryExecModeCacheStatement, 0},
 	} {
 		b := postgresOn(t, poolWith(t, url, func(c *pgxpool.Config) {
-			c.MaxConns, c.ConnConfig.DefaultQueryExecMode = 4, mode
+			c.MaxConns, c.ConnConfig.DefaultQueryExecMode, c.ConnConfig.DescriptionCacheCapacity = 4, s.mode, s.descriptions
 		}))
+		task := fmt.Sprint(s.mode, s.descriptions)
 		for range 3 {
-			r := enqueue(t, b, job(mode.String(), durable.Unique("only")))
-			if got := b.value("SELECT id FROM river_job WHERE kind = $1", mode.String()); got != r.ID {
-				t.Errorf("%s: stored is %q, and the receipt says %q", mode, got, r.ID)
+			r := enqueue(t, b, job(task, durable.Unique("only")))
+			if got := b.value("SELECT id FROM river_job WHERE kind = $1", task); got != r.ID {
+				t.Errorf("%s: stored is %q, and the receipt says %q", task, got, r.ID)
 			}
 		}
 		finished := answer(func(context.Context, durable.Delivery) durable.Outcome { return durable.Outcome{Action: durable.Done} })
-		work(t, b, finished, func(w *durable.Worker) { w.Tasks = []string{mode.String()} })
-		eventually(t, "the job is completed, "+mode.String(), func() bool {
-			return b.value("SELECT state FROM river_job WHERE kind = $1", mode.String()) == "completed"
+		work(t, b, finished, func(w *durable.Worker) { w.Tasks = []string{task} })
+		eventually(t, task+" is completed", func() bool {
+			return b.value("SELECT state FROM river_job WHERE kind = $1", task) == "completed"
 		})
 	}
 }

@@ -47,7 +47,7 @@ func openPostgres(ctx context.Context, pool *pgxpool.Pool, cfg config) (*Postgre
 	if err := pool.QueryRow(ctx, schemaOfTables).Scan(&schema); err != nil {
 		return nil, fmt.Errorf("finding the schema of River's tables: %w", err)
 	}
-	db := postgresDB{pool: pool, driver: driver, mode: pool.Config().ConnConfig.DefaultQueryExecMode}
+	db := postgresDB{pool: pool, driver: driver, anew: planningAnew(pool.Config().ConnConfig)}
 	e, err := newEngine(cfg, driver, db, postgresDialect)
 	if err != nil {
 		return nil, err
