@@ -41,10 +41,11 @@ const intro = `
   has a JSON record (written to nowhere) and the metrics.
 
 What riverdurable does in another way than River on the same settings is a part of what is measured: with SQLite,
-its connection keeps the statements that it has prepared; with PostgreSQL, an Enqueue is one statement, which commits
-itself, and River's Insert is four (BEGIN, INSERT, at times NOTIFY, COMMIT); River does not see the arguments and the
-metadata of the jobs that it works; jobs are fetched by a statement that reads only what an attempt needs; and successes
-are stored by an UPDATE that names the holder and the attempt, where River's own does not, and reads the rows back.
+its connection keeps the statements that it has prepared, and workers are told of what their own process enqueues, where
+River looks for notifications every 50 ms; with PostgreSQL, an Enqueue is one statement, which commits itself, and River's
+Insert is four (BEGIN, INSERT, at times NOTIFY, COMMIT); River does not see the arguments and the metadata of the jobs that
+it works; jobs are fetched by a statement that reads only what an attempt needs; and successes are stored by an UPDATE
+that names the holder and the attempt, where River's own does not, and reads the rows back.
 
 And in what:
 
@@ -155,7 +156,7 @@ func (c comparison) remarks() []string {
 
 var caveats = []string{
 	"Client and database share the cores, so that what Postlude computes is taken from the database, too.",
-	"With SQLite, River looks for notifications every 50 ms: that is most of the time from enqueueing to start, for both.",
+	"With SQLite, River looks for notifications every 50 ms: that is most of its time from enqueueing to start. For Postlude, too, it would be if the jobs were enqueued in transactions of the caller's, whose commit nobody tells.",
 	"PostgreSQL, Work: a profile tells where Postlude's time goes, beyond raw River's. Half is the span, the record and the metrics of each attempt; a third the envelope, the context and the hand-over from River's goroutine to a worker of the runtime; the rest the garbage collector. What River's goroutines and the database have less to do makes up for a part of it.",
 	"The jobs do nothing. What Postlude adds to each is a constant, and the longer the jobs are, the less it counts.",
 }

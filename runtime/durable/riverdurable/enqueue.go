@@ -69,6 +69,10 @@ func (e *engine[TTx]) enqueue(ctx context.Context, j durable.Job) (durable.Recei
 	if err != nil {
 		return durable.Receipt{}, err
 	}
+	// What is in a transaction of the caller's River finds, within 50 ms of the commit.
+	if durable.TxOf(ctx) == nil && !res.UniqueSkippedAsDuplicate && res.Job.State == rivertype.JobStateAvailable {
+		e.wake(res.Job.Queue)
+	}
 	receipt := durable.Receipt{ID: idOf(res.Job.ID)}
 	if res.UniqueSkippedAsDuplicate {
 		receipt.Duplicate, _ = metadata.Decode(res.Job.Metadata)

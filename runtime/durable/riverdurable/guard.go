@@ -22,6 +22,14 @@ type guardedDriver[TTx any] struct {
 
 func (d guardedDriver[TTx]) GetExecutor() riverdriver.Executor { return d.guard }
 
+func (d guardedDriver[TTx]) GetListener(p *riverdriver.GetListenenerParams) riverdriver.Listener {
+	l := d.Driver.GetListener(p)
+	if d.guard.wakes == nil {
+		return l
+	}
+	return &wakingListener{Listener: l, wakes: d.guard.wakes}
+}
+
 // guard stands between River and the database: it knows what the session was given and has
 // not given back, and keeps River from fetching or storing while the session has no claim
 // on its rows. Everything else passes.
@@ -30,6 +38,7 @@ type guard struct {
 	flights  flights
 	claimed  gate
 	slots    chan struct{}                                // one for each attempt, in all queues together
+	wakes    *wakes                                       // nil where the database notifies
 	stopping <-chan struct{}                              // no more fetches
 	running  func(context.Context) (map[int64]int, error) // the rows in the session's name
 	fetch    func(context.Context, *riverdriver.JobGetAvailableParams) (*riverdriver.JobGetAvailableResult, error)

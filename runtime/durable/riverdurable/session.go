@@ -76,6 +76,9 @@ func (e *engine[TTx]) newSession(w durable.Worker) (*session[TTx], error) {
 		slots: make(chan struct{}, limit), stopping: s.stopping,
 		refused: e.store.dialect.isRefused, lost: durable.ErrLost, log: w.Logger,
 	}
+	if e.exclusive() {
+		s.guard.wakes = newWakes()
+	}
 	if err := e.register(s); err != nil {
 		return nil, err
 	}
@@ -142,6 +145,17 @@ func (s *session[TTx]) config(w durable.Worker) *river.Config {
 }
 
 func (e *engine[TTx]) exclusive() bool { return e.claim == nil }
+
+// wake has the sessions look at a queue, if they don't hear of it otherwise.
+func (e *engine[TTx]) wake(queue string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, s := range e.sessions {
+		if s.guard.wakes != nil {
+			s.guard.wakes.wake(queue)
+		}
+	}
+}
 
 // works tells whether the id is of a session.
 func (e *engine[TTx]) works(id string) bool {

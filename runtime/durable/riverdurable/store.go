@@ -3,7 +3,6 @@ package riverdurable
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"slices"
 	"time"
 
@@ -200,16 +199,16 @@ WHERE state = 'running' AND `+condition+` RETURNING queue`, args, func(scan scan
 func wake(ctx context.Context, river riverdriver.Executor, queues map[string]bool) error {
 	var payload []string
 	for queue := range queues {
-		text, err := json.Marshal(map[string]string{"queue": queue})
+		text, err := insertPayload(queue)
 		if err != nil {
 			return err
 		}
-		payload = append(payload, string(text))
+		payload = append(payload, text)
 	}
 	if len(payload) == 0 {
 		return nil
 	}
-	return river.NotifyMany(ctx, &riverdriver.NotifyManyParams{Topic: "river_insert", Payload: payload})
+	return river.NotifyMany(ctx, &riverdriver.NotifyManyParams{Topic: insertTopic, Payload: payload})
 }
 
 // releaseHeld is release for rows of a client, of these attempts; nil: all of them.
