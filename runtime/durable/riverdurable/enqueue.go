@@ -69,8 +69,7 @@ func (e *engine[TTx]) enqueue(ctx context.Context, j durable.Job) (durable.Recei
 	if err != nil {
 		return durable.Receipt{}, err
 	}
-	// What is in a transaction of the caller's River finds, within 50 ms of the commit.
-	if durable.TxOf(ctx) == nil && !res.UniqueSkippedAsDuplicate && res.Job.State == rivertype.JobStateAvailable {
+	if e.exclusive() && durable.TxOf(ctx) == nil && !res.UniqueSkippedAsDuplicate && isDue(res.Job) {
 		e.wake(res.Job.Queue)
 	}
 	receipt := durable.Receipt{ID: idOf(res.Job.ID)}
@@ -178,3 +177,7 @@ var (
 	})
 	whenDone = uniquestates.UniqueStatesToBitmask([]rivertype.JobState{rivertype.JobStateCompleted})
 )
+
+func isDue(row *rivertype.JobRow) bool {
+	return row.State == rivertype.JobStateAvailable && !row.ScheduledAt.After(time.Now())
+}

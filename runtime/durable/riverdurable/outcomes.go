@@ -126,9 +126,9 @@ func (g *guard) giveBack(ctx context.Context, rows []*rivertype.JobRow) {
 // announce wakes the workers of jobs that are to be tried again at once: River tells of
 // those that are inserted only. Without it, the next look finds them.
 func (g *guard) announce(ctx context.Context, rows []*rivertype.JobRow) {
-	queues, now := map[string]bool{}, time.Now()
+	queues := map[string]bool{}
 	for _, row := range rows {
-		if row.State == rivertype.JobStateAvailable && !row.ScheduledAt.After(now) {
+		if isDue(row) {
 			queues[row.Queue] = true
 		}
 	}

@@ -146,14 +146,12 @@ func (s *session[TTx]) config(w durable.Worker) *river.Config {
 
 func (e *engine[TTx]) exclusive() bool { return e.claim == nil }
 
-// wake has the sessions look at a queue, if they don't hear of it otherwise.
+// wake has the sessions of a file look at a queue.
 func (e *engine[TTx]) wake(queue string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, s := range e.sessions {
-		if s.guard.wakes != nil {
-			s.guard.wakes.wake(queue)
-		}
+		s.guard.wakes.wake(queue)
 	}
 }
 

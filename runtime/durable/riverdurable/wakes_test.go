@@ -141,12 +141,22 @@ func TestWakes(t *testing.T) {
 	}
 	enqueue(ctx, job(durable.Options{Queue: "mail", Unique: "u"}))
 	expect("enqueued", "mail")
+	var topic, payload string
+	if err := e.DB().QueryRowContext(ctx, "SELECT topic, json_extract(payload, '$.queue') FROM river_notification").Scan(&topic, &payload); err != nil {
+		t.Fatal(err)
+	}
+	n, err := inserted(payload)
+	if err != nil || topic != n.Topic || payload != "mail" || n.Payload != `{"queue":"mail"}` {
+		t.Errorf("River notifies of %s of the queue %q, and a wake is %v, %v", topic, payload, n, err)
+	}
 	enqueue(ctx, job(durable.Options{Queue: "mail", Unique: "u"}))
 	expect("a duplicate")
 	enqueue(ctx, job(durable.Options{}))
 	expect("the default queue", durable.DefaultQueue)
 	enqueue(ctx, job(durable.Options{At: time.Now().Add(time.Hour)}))
 	expect("for later")
+	enqueue(ctx, job(durable.Options{At: time.Now().Add(3 * time.Second)})) // River has it as available
+	expect("for soon")
 	tx, err := e.DB().BeginTx(ctx, nil)
 	if err != nil {
 		t.Fatal(err)
